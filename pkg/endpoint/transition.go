@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package endpoint
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Placement is the part of a deployment that says which role a version plays.
+// What is absent stays as it is.
+type Placement struct {
+	// Traffic is the version's percentile; nil keeps an existing version's and
+	// gives a new one 0.
+	Traffic *float64
+	// Default makes the version the one that gets what nobody else claims.
+	Default bool
+	// Control makes the version the one that others are treatments of.
+	Control bool
+}
+
+// Put returns e with version name set to v, new or replaced. The first version
+// becomes the default. Put refuses a seventh version, a bad name and traffic
+// that sums to more than 100; e itself never changes.
+func (e Endpoint) Put(name string, v Version, p Placement) (Endpoint, error) {
+	old, exists := e.Versions[name]
+	if !exists && len(e.Versions) >= MaxVersions {
+		return e, fmt.Errorf("endpoint %q has %d versions already, the most there can be: delete one first (%s)",
+			e.Name, len(e.Versions), e.split())
+	}
+	next := e.Clone()
+	v.Traffic = old.Traffic
+	if p.Traffic != nil {
+		v.Traffic = *p.Traffic
+	}
+	next.Versions[name] = v
+	if p.Default || len(next.Versions) == 1 {
+		next.Default = name
+	}
+	if p.Control {
+		next.Control = name
+	}
+	if err := next.Validate(); err != nil {
+		return e, err
+	}
+	return next, nil
+}
+
+// SetTraffic returns e with exactly these percentiles: a version that is not
+// named gets 0, and the default version whatever is left over. It refuses
+// versions that do not exist and percentiles that sum to more than 100.
+func (e Endpoint) SetTraffic(percentiles map[string]float64) (Endpoint, error) {
+	next := e.Clone()
+	for name := range percentiles {
+		if _, ok := e.Versions[name]; !ok {
+			return e, e.unknown(name)
+		}
+	}
+	for name, v := range e.Versions {
+		v.Traffic = percentiles[name]
+		next.Versions[name] = v
+	}
+	if err := next.Validate(); err != nil {
+		return e, err
+	}
+	return next, nil
+}
+
+// DeleteVersion returns e without a version. The default version can go when
+// exactly one other is left, which then becomes the default; with more left a
+// new default has to be named first. The last version cannot go: delete the
+// endpoint.
+func (e Endpoint) DeleteVersion(name string) (Endpoint, error) {
+	if _, ok := e.Versions[name]; !ok {
+		return e, e.unknown(name)
+	}
+	next := e.Clone()
+	delete(next.Versions, name)
+	switch left := next.VersionNames(); {
+	case len(left) == 0:
+		return e, fmt.Errorf("version %q is the last of endpoint %q: use kubectl aml delete endpoint %s",
+			name, e.Name, e.Name)
+	case e.Default == name && len(left) > 1:
+		return e, fmt.Errorf("version %q is the default of endpoint %q: "+
+			"make another the default first, with kubectl aml traffic set %s --default VERSION (one of %v)",
+			name, e.Name, e.Name, left)
+	case e.Default == name:
+		next.Default = left[0]
+	}
+	if e.Control == name {
+		next.Control = ""
+	}
+	return next, nil
+}
+
+// SetDefault returns e with another default version; percentiles stay.
+func (e Endpoint) SetDefault(name string) (Endpoint, error) {
+	if !slices.Contains(e.VersionNames(), name) {
+		return e, e.unknown(name)
+	}
+	next := e.Clone()
+	next.Default = name
+	return next, nil
+}
