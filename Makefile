@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The kubectl-aml Authors
+#
+# A fresh machine needs git, make and Go; `make demo`, `make e2e` and `make check` also need root and Docker's
+# engine, to run a cluster of their own. `make help` lists the targets.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := build
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+# One setting for lint, tests and builds: each package is then compiled once for all of them.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath -buildvcs=false
+
+GO ?= go
+MODULE := github.com/kubectl-aml/kubectl-aml
+
+# The plugin and its chart are released together, so the chart's version is the plugin's too.
+VERSION ?= v$(shell sed -n 's/^version: *//p' charts/inference/Chart.yaml)
+# The commit of the sources: plugins/ is left out because it holds the checksums of what is built from them.
+SOURCES := . ':(exclude)plugins'
+COMMIT ?= $(shell git log -1 --format=%H -- $(SOURCES) 2>/dev/null | cut -c1-12)$(shell \
+	git status --porcelain -- $(SOURCES) 2>/dev/null | grep -q . && echo -dirty)
+# Helm renders offline for a Kubernetes of its own choice (1.20 without these) unless the linker names another.
+KUBE_MINOR = $(shell sed -n 's|^.*k8s.io/client-go v0\.\([0-9]*\)\..*|\1|p' go.mod)
+
+LDFLAGS = -s -w \
+	-X $(MODULE)/pkg/cmd.version=$(VERSION) \
+	-X $(MODULE)/pkg/cmd.commit=$(COMMIT) \
+	-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
+	-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(KUBE_MINOR) \
+	-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 \
+	-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=$(KUBE_MINOR)
+
+# Tools are built from source in modules of their own; Go keeps the programs in its build cache.
+TOOL = $(GO) tool -modfile=hack/tools/$(1)/go.mod
+
+CHART_PACKAGES := ./charts/... ./pkg/chart/...
+DIST_PACKAGES := ./hack/dist/...
+UNIT_PACKAGES = $(shell $(GO) list ./... | grep -v -E '^$(MODULE)/((charts|pkg/chart|hack/dist)(/|$$)|e2e$$)')
+
+##@ Use
+
+.PHONY: build
+build: ## Build bin/kubectl-aml.
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kubectl-aml ./cmd/kubectl-aml
+
+.PHONY: demo
+demo: build ## Make a cluster on this machine and serve two versions of a model on it.
+	@hack/demo
+
+.PHONY: clean
+clean: ## Remove what was built here. Clusters and caches stay.
+	rm -rf bin dist
+
+##@ Test
+
+# Each step says how long it took, also the one that fails.
+.PHONY: check
+check: ## Run everything: lint, tests, archives, and the suite on a cluster.
+	@start=$$(date +%s); \
+	for step in lint test-unit test-chart test-dist e2e; do \
+		echo "==> make $$step"; begin=$$(date +%s); \
+		if $(MAKE) $$step; then result=ok; else result=FAILED; fi; \
+		echo "<== make $$step: $$result after $$(($$(date +%s) - begin)) s"; \
+		if [ $$result = FAILED ]; then break; fi; \
+	done; \
+	echo "make check: $$result after $$(($$(date +%s) - start)) s"; \
+	[ $$result = ok ]
+
+.PHONY: lint
+lint: ## Check the style of the code and who imports whom.
+	$(call TOOL,golangci-lint) golangci-lint run
+
+.PHONY: test
+test: test-unit test-chart test-dist ## Run all tests that need no cluster.
+
+.PHONY: test-unit
+test-unit: ## Test the packages.
+	$(GO) test $(UNIT_PACKAGES)
+
+.PHONY: test-chart
+test-chart: ## Test the chart: rendered manifests, every rule of its values.
+	$(GO) test $(CHART_PACKAGES)
+
+.PHONY: test-dist
+test-dist: ## Test the release archive and install it with krew.
+	$(GO) test -timeout 20m $(DIST_PACKAGES)
+
+.PHONY: e2e
+e2e: ## Run the suite on a cluster on this machine.
+	@cluster=$$($(GO) run ./hack/cluster up) && eval "$$cluster" && \
+	AML_E2E=1 $(GO) test ./e2e -count=1 -timeout 25m
+
+.PHONY: bench
+bench: build ## Compare the start-up of kubectl-aml with kubectl's.
+	$(GO) run ./hack/bench -plugin bin/kubectl-aml
+
+##@ Maintain
+
+.PHONY: docs
+docs: ## Generate docs/commands.md from the commands.
+	$(GO) run ./hack/docs -o docs/commands.md
+
+.PHONY: dist
+dist: ## Build the release archives, their krew manifest, and plugins/ from it.
+	$(GO) run ./hack/dist -version '$(VERSION)' -commit '$(COMMIT)' -ldflags '$(LDFLAGS)'
+
+.PHONY: verify
+verify: ## Check that everything generated is up to date.
+	$(GO) mod tidy -diff
+	$(GO) run ./hack/docs -o docs/commands.md -check
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
