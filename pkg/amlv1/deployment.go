@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package amlv1
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ComputeType is where a deploymentconfig.json deploys to.
+type ComputeType string
+
+// The compute types that are deployed.
+const (
+	// AKS is a service with one version.
+	AKS ComputeType = "AKS"
+	// AKSEndpoint is an endpoint with several versions that share the traffic.
+	AKSEndpoint ComputeType = "AKSENDPOINT"
+)
+
+// DeploymentConfig is what a deploymentconfig.json says. A nil pointer and an
+// empty text are keys that are absent: what holds then is told by Effective.
+type DeploymentConfig struct {
+	ComputeType ComputeType
+	// ComputeTargetName names an attached compute. Only for AKS.
+	ComputeTargetName string
+	// Namespace of Kubernetes to deploy to.
+	Namespace string
+
+	// VersionName and TrafficPercentile (0 to 100) are only for AKSENDPOINT.
+	VersionName       string
+	TrafficPercentile *float64
+
+	AutoScaler                        AutoScaler
+	NumReplicas                       *int
+	ContainerResourceRequirements     ContainerResourceRequirements
+	GPUCores                          *int
+	DataCollection                    DataCollection
+	AppInsightsEnabled                *bool
+	AuthEnabled                       *bool
+	TokenAuthEnabled                  *bool
+	Keys                              Keys
+	ScoringTimeoutMs                  *int
+	MaxConcurrentRequestsPerContainer *int
+	MaxQueueWaitMs                    *int
+	LivenessProbeRequirements         LivenessProbeRequirements
+
+	source *source
+}
+
+// AutoScaler is the autoScaler block.
+type AutoScaler struct {
+	AutoscaleEnabled         *bool
+	MinReplicas, MaxReplicas *int
+	RefreshPeriodInSeconds   *int
+	// TargetUtilization is in percent.
+	TargetUtilization *int
+}
+
+// ContainerResourceRequirements is the block of that name: CPU in cores,
+// memory in GB.
+type ContainerResourceRequirements struct {
+	CPU, CPULimit               *float64
+	MemoryInGB, MemoryInGBLimit *float64
+}
+
+// DataCollection is the dataCollection block.
+type DataCollection struct {
+	StorageEnabled *bool
+}
+
+// Keys is the keys block: the endpoint's own keys instead of generated ones.
+type Keys struct {
+	PrimaryKey, SecondaryKey string
+}
+
+// String hides the keys, so that a config can be printed.
+func (k Keys) String() string {
+	if k == (Keys{}) {
+		return "{}"
+	}
+	return "{hidden}"
+}
+
+// GoString hides the keys.
+func (k Keys) GoString() string { return k.String() }
+
+// LivenessProbeRequirements is the block of that name.
+type LivenessProbeRequirements struct {
+	PeriodSeconds       *int
+	InitialDelaySeconds *int
+	TimeoutSeconds      *int
+	SuccessThreshold    *int
+	FailureThreshold    *int
+}
+
+// ReadDeploymentConfig reads a deploymentconfig.json, which may be YAML, and
+// checks it as Validate does. file is the name used in findings. When the
+// findings have an error, the config holds what could be read and is not fit
+// for use.
+func ReadDeploymentConfig(file string, src []byte) (DeploymentConfig, Findings) {
+	c := DeploymentConfig{source: newSource(file)}
+	root, findings := parse(c.source, src)
+	if root == nil {
+		return c, findings
+	}
+	found, ok := c.readComputeType(root)
+	findings = append(findings, found...)
+	if !ok {
+		return c, findings.sorted()
+	}
+	r := reader[DeploymentConfig]{source: c.source, rules: deploymentRules(), kind: c.ComputeType, target: &c}
+	r.object("", root)
+	findings = append(findings, r.findings...)
+	return c, append(findings, c.Validate()...).sorted()
+}
+
+// readComputeType finds out what the other keys are to be held against. It
+// returns false when that cannot be told.
+func (c *DeploymentConfig) readComputeType(root *node) (Findings, bool) {
+	const write = `write "AKS" for one version, "AKSENDPOINT" for several that share the traffic`
+	n := root.get("computeType")
+	if n == nil || n.kind == nullKind || n.text == "" && n.kind == textKind {
+		// The rest is read as for an endpoint, which knows more keys.
+		c.ComputeType = AKSEndpoint
+		return Findings{c.source.finding("computeType", "is required: "+write)}, true
+	}
+	c.source.places["computeType"] = n.at
+	if n.kind != textKind {
+		c.ComputeType = AKSEndpoint
+		return Findings{c.source.finding("computeType", "must be text, not "+n.describe()+": "+write)}, true
+	}
+	switch kind := ComputeType(strings.ToUpper(n.text)); kind {
+	case AKS, AKSEndpoint:
+		c.ComputeType = kind
+		return nil, true
+	case "ACI":
+		return Findings{c.source.finding("computeType",
+			"Azure Container Instances are not deployed to: "+write)}, false
+	case "LOCAL":
+		return Findings{c.source.finding("computeType",
+			"deployments on this machine are not available yet: "+write)}, false
+	default:
+		c.ComputeType = AKSEndpoint
+		return Findings{c.source.finding("computeType",
+			fmt.Sprintf("must be AKS or AKSENDPOINT, not %q: %s", short(n.text), write))}, true
+	}
+}

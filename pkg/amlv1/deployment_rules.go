@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package amlv1
+
+import "regexp"
+
+// deploymentRules are the keys of deploymentconfig.json for the compute types
+// AKS and AKSENDPOINT, with the defaults of the Azure ML service.
+func deploymentRules() []rule[DeploymentConfig] {
+	rules := endpointRules()
+	rules = append(rules, scalingRules()...)
+	rules = append(rules, resourceRules()...)
+	rules = append(rules, authRules()...)
+	rules = append(rules, requestRules()...)
+	return append(rules, probeRules()...)
+}
+
+type deployment = DeploymentConfig
+
+func endpointRules() []rule[DeploymentConfig] {
+	const flagOnly = "has no effect in the file, as in Azure ML: give it as a flag"
+	return []rule[DeploymentConfig]{
+		{path: "computeType", into: func(*deployment) any { return &opaque{} }},
+		{path: "computeTargetName", only: AKS, into: func(c *deployment) any { return &c.ComputeTargetName },
+			write: "the name of an attached compute", also: []string{"ct", "compute_target"}},
+		{path: "namespace", into: func(c *deployment) any { return &c.Namespace }, text: namespaceName,
+			write: `a namespace such as "models"`},
+		{path: "versionName", only: AKSEndpoint, into: func(c *deployment) any { return &c.VersionName },
+			text: serviceName, write: `a name such as "blue"`, also: []string{"version", "vn"}},
+		{path: "trafficPercentile", only: AKSEndpoint, into: func(c *deployment) any { return &c.TrafficPercentile },
+			number: percent, write: "a percentage such as 20", also: []string{"traffic", "weight", "tp"}},
+		{path: "tags", ignored: flagOnly},
+		{path: "properties", ignored: flagOnly},
+		{path: "description", ignored: flagOnly},
+		{path: "isDefault", ignored: flagOnly},
+		{path: "isControlVersionType", ignored: flagOnly},
+	}
+}
+
+func scalingRules() []rule[DeploymentConfig] {
+	const replicas = "a whole number of replicas, such as 2"
+	return []rule[DeploymentConfig]{
+		{path: "autoScaler.autoscaleEnabled",
+			into:  func(c *deployment) any { return &c.AutoScaler.AutoscaleEnabled },
+			write: "true or false without quotes", also: []string{"enabled"}},
+		{path: "autoScaler.minReplicas", into: func(c *deployment) any { return &c.AutoScaler.MinReplicas },
+			number: positive, write: replicas, fallback: 1, also: []string{"autoscale_min_replicas"}},
+		{path: "autoScaler.maxReplicas", into: func(c *deployment) any { return &c.AutoScaler.MaxReplicas },
+			number: positive, write: replicas, fallback: 10, also: []string{"autoscale_max_replicas"}},
+		{path: "autoScaler.refreshPeriodInSeconds",
+			into:   func(c *deployment) any { return &c.AutoScaler.RefreshPeriodInSeconds },
+			number: positive, write: "whole seconds, such as 1", fallback: 1,
+			also: []string{"autoscale_refresh_seconds", "refreshPeriodSeconds"}},
+		{path: "autoScaler.targetUtilization",
+			into:   func(c *deployment) any { return &c.AutoScaler.TargetUtilization },
+			number: positive, write: "a whole percentage, such as 70", fallback: 70,
+			also: []string{"autoscale_target_utilization"}},
+		{path: "numReplicas", into: func(c *deployment) any { return &c.NumReplicas },
+			number: positive, write: replicas, also: []string{"replicas"}},
+	}
+}
+
+func resourceRules() []rule[DeploymentConfig] {
+	const cores, memory = "cores as a number, such as 0.5", "GB as a number, such as 1.5"
+	return []rule[DeploymentConfig]{
+		{path: "containerResourceRequirements.cpu",
+			into:   func(c *deployment) any { return &c.ContainerResourceRequirements.CPU },
+			number: positive, write: cores, fallback: 0.1, also: []string{"cpu_cores"}},
+		{path: "containerResourceRequirements.cpuLimit",
+			into:   func(c *deployment) any { return &c.ContainerResourceRequirements.CPULimit },
+			number: positive, write: cores, also: []string{"cpu_cores_limit"}},
+		{path: "containerResourceRequirements.memoryInGB",
+			into:   func(c *deployment) any { return &c.ContainerResourceRequirements.MemoryInGB },
+			number: positive, write: memory, fallback: 0.5, also: []string{"memory_gb", "memory"}},
+		{path: "containerResourceRequirements.memoryInGBLimit",
+			into:   func(c *deployment) any { return &c.ContainerResourceRequirements.MemoryInGBLimit },
+			number: positive, write: memory, also: []string{"memory_gb_limit", "memoryLimit"}},
+		{path: "gpuCores", into: func(c *deployment) any { return &c.GPUCores },
+			number: notNegative, write: "a whole number of devices, such as 1", fallback: 0,
+			also: []string{"gpu", "gpus", "containerResourceRequirements.gpu"}},
+	}
+}
+
+func authRules() []rule[DeploymentConfig] {
+	const yesNo = "true or false without quotes"
+	return []rule[DeploymentConfig]{
+		{path: "authEnabled", into: func(c *deployment) any { return &c.AuthEnabled },
+			write: yesNo, fallback: true},
+		{path: "tokenAuthEnabled", into: func(c *deployment) any { return &c.TokenAuthEnabled },
+			write: yesNo, fallback: false, also: []string{"aadAuthEnabled"}},
+		{path: "keys.primaryKey", into: func(c *deployment) any { return &c.Keys.PrimaryKey },
+			write: "the key in quotes", secret: true},
+		{path: "keys.secondaryKey", into: func(c *deployment) any { return &c.Keys.SecondaryKey },
+			write: "the key in quotes", secret: true},
+		{path: "dataCollection.storageEnabled", into: func(c *deployment) any { return &c.DataCollection.StorageEnabled },
+			write: yesNo, fallback: false, also: []string{"collect_model_data"}},
+		{path: "appInsightsEnabled", into: func(c *deployment) any { return &c.AppInsightsEnabled },
+			write: yesNo, fallback: false, also: []string{"enable_app_insights"}},
+	}
+}
+
+func requestRules() []rule[DeploymentConfig] {
+	return []rule[DeploymentConfig]{
+		{path: "scoringTimeoutMs", into: func(c *deployment) any { return &c.ScoringTimeoutMs },
+			number: positive, write: "whole milliseconds, such as 60000", fallback: 60000},
+		{path: "maxConcurrentRequestsPerContainer",
+			into:   func(c *deployment) any { return &c.MaxConcurrentRequestsPerContainer },
+			number: positive, write: "a whole number of requests, such as 1", fallback: 1,
+			also: []string{"replica_max_concurrent_requests", "maxConcurrentRequests"}},
+		{path: "maxQueueWaitMs", into: func(c *deployment) any { return &c.MaxQueueWaitMs },
+			number: positive, write: "whole milliseconds, such as 500", fallback: 500,
+			also: []string{"max_request_wait_time", "maxRequestWaitTime"}},
+	}
+}
+
+func probeRules() []rule[DeploymentConfig] {
+	const seconds, times = "whole seconds, such as 10", "a whole number, such as 3"
+	return []rule[DeploymentConfig]{
+		{path: "livenessProbeRequirements.periodSeconds",
+			into:   func(c *deployment) any { return &c.LivenessProbeRequirements.PeriodSeconds },
+			number: positive, write: seconds, fallback: 10},
+		{path: "livenessProbeRequirements.initialDelaySeconds",
+			into:   func(c *deployment) any { return &c.LivenessProbeRequirements.InitialDelaySeconds },
+			number: positive, write: "whole seconds, such as 310", fallback: 310},
+		{path: "livenessProbeRequirements.timeoutSeconds",
+			into:   func(c *deployment) any { return &c.LivenessProbeRequirements.TimeoutSeconds },
+			number: positive, write: "whole seconds, such as 2", fallback: 2},
+		{path: "livenessProbeRequirements.successThreshold",
+			into:   func(c *deployment) any { return &c.LivenessProbeRequirements.SuccessThreshold },
+			number: positive, write: "1", fallback: 1},
+		{path: "livenessProbeRequirements.failureThreshold",
+			into:   func(c *deployment) any { return &c.LivenessProbeRequirements.FailureThreshold },
+			number: positive, write: times, fallback: 3},
+	}
+}
+
+// namespaceName is the rule of Azure ML, which is Kubernetes' too.
+func namespaceName(s string) string {
+	if regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`).MatchString(s) {
+		return ""
+	}
+	return "must be 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit"
+}
+
+// serviceName is the rule for services, endpoints and versions.
+func serviceName(s string) string {
+	if regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`).MatchString(s) && len(s) >= 3 && len(s) <= 32 {
+		return ""
+	}
+	return "must be 3 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen"
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package amlv1
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+)
+
+type kind int
+
+const (
+	nullKind kind = iota
+	boolKind
+	numberKind
+	textKind
+	listKind
+	objectKind
+)
+
+// node is a value of a file with its place. JSON and YAML both become nodes.
+type node struct {
+	kind kind
+	at   place
+	// text is a scalar as it is written, without its quotes.
+	text string
+	// quoted tells "3" from 3.
+	quoted  bool
+	truth   bool
+	number  float64
+	items   []*node
+	entries []entry
+}
+
+type entry struct {
+	key   string
+	at    place
+	value *node
+}
+
+// get returns the value of a key, nil when there is none.
+func (n *node) get(key string) *node {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.entries {
+		if e.key == key {
+			return e.value
+		}
+	}
+	return nil
+}
+
+// describe says what a value is, for "must be X, not Y". Long texts are cut.
+func (n *node) describe() string {
+	switch n.kind {
+	case nullKind:
+		return "null"
+	case boolKind, numberKind:
+		return short(n.text)
+	case textKind:
+		return fmt.Sprintf("the text %q", short(n.text))
+	case listKind:
+		return "a list"
+	default:
+		return "an object"
+	}
+}
+
+func short(s string) string {
+	const most = 40
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// parse reads JSON or YAML into a tree whose root is an object. It reports
+// what is wrong with the text as a whole, and keys that are written twice.
+func parse(s *source, src []byte) (*node, Findings) {
+	src = bytes.TrimPrefix(src, []byte("\ufeff"))
+	if !utf8.Valid(src) {
+		return nil, Findings{{File: s.file, Message: "is not UTF-8 text: save it as UTF-8"}}
+	}
+	root, findings := parseText(s, src)
+	if root == nil {
+		return nil, findings
+	}
+	if root.kind != objectKind {
+		message := "must hold an object with keys, not " + root.describe()
+		if root.kind == nullKind {
+			message = "is empty"
+		}
+		return nil, append(findings, Finding{File: s.file, Line: root.at.line, Column: root.at.column,
+			Message: message + `: write it as {"key": value, …}`})
+	}
+	s.places[""] = root.at
+	return root, findings
+}
+
+// parseText reads strict JSON as such. Everything else is YAML, which also
+// takes what Azure ML's YAML reader took for JSON: comments, trailing commas.
+func parseText(s *source, src []byte) (*node, Findings) {
+	looksLikeJSON := bytes.HasPrefix(bytes.TrimLeft(src, " \t\r\n"), []byte("{"))
+	if looksLikeJSON {
+		root, findings, jsonErr := parseJSON(s, src)
+		if jsonErr == nil {
+			return root, findings
+		}
+		if root, findings, err := parseYAML(s, src); err == nil {
+			return root, findings
+		}
+		return nil, Findings{*jsonErr}
+	}
+	root, findings, err := parseYAML(s, src)
+	if err != nil {
+		return nil, Findings{*err}
+	}
+	return root, findings
+}
+
+// add puts an entry into an object. As in Azure ML, the last of several
+// entries of one key counts; the finding says so.
+func (n *node) add(s *source, path string, e entry) Findings {
+	for i := range n.entries {
+		if n.entries[i].key != e.key {
+			continue
+		}
+		first := n.entries[i].at
+		n.entries[i] = e
+		return Findings{{File: s.file, Line: e.at.line, Column: e.at.column, Field: join(path, e.key), Warning: true,
+			Message: fmt.Sprintf("is written twice, first on line %d: the last one counts, remove the other", first.line)}}
+	}
+	n.entries = append(n.entries, e)
+	return nil
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
