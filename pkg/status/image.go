@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package status
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// pullIsHopeless tells whether trying to pull the image again is no use. A back-off
+// is, unless its words are those of something that passes; a first failure is
+// only if its words are definitive.
+func (c container) pullIsHopeless(waiting *corev1.ContainerStateWaiting) bool {
+	words := strings.ToLower(c.pullWords(waiting))
+	if containsAny(words, "not found", "manifest unknown", "does not exist", "unauthorized", "denied", "forbidden",
+		"authorization failed", "no match for platform", "no such host") {
+		return true
+	}
+	passes := containsAny(words, "timeout", "timed out", "deadline exceeded", "connection refused", "connection reset",
+		"too many requests", "toomanyrequests", "eof", "server misbehaving", "temporary failure", "unavailable",
+		"internal server error", "bad gateway", "qps exceeded", "unreachable", "canceled")
+	return waiting.Reason == reasonBackOff && !passes
+}
+
+func (c container) pullMessage(waiting *corev1.ContainerStateWaiting) string {
+	clause := fmt.Sprintf("image %s of container %s cannot be pulled", c.spec.Image, c.spec.Name)
+	return sentence(clause, c.pullWords(waiting))
+}
+
+// pullWords are the kubelet's words without what it puts before them. Kubelets
+// before 1.30 do not repeat the cause while they back off: it is then looked
+// for among the events.
+func (c container) pullWords(waiting *corev1.ContainerStateWaiting) string {
+	words := stripPullPrefix(waiting.Message)
+	if words == "" {
+		if event, ok := c.event("Failed", "Failed to pull image"); ok {
+			words = stripPullPrefix(event.Message)
+		}
+	}
+	return words
+}
+
+func stripPullPrefix(message string) string {
+	prefixes := regexp.MustCompile(`^(Back-off pulling image "[^"]*"|Failed to pull image "[^"]*"|ErrImagePull|` +
+		`rpc error: code = \w+ desc = |[: ]+)`)
+	for {
+		rest := prefixes.ReplaceAllString(message, "")
+		if rest == message {
+			return message
+		}
+		message = rest
+	}
+}
+
+// pulling tells whether the kubelet has begun to pull the image and not ended.
+func (c container) pulling() bool {
+	for _, event := range c.pod.events {
+		if c.concerns(event) && slices.Contains([]string{"Pulling", "Pulled", "Failed"}, event.Reason) {
+			return event.Reason == "Pulling"
+		}
+	}
+	return false
+}
+
+func containsAny(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
+}

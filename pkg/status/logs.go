@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package status
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"unicode"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
+)
+
+// LogLines is how many lines of a failed container's log are kept.
+const LogLines = 20
+
+// maxLogBytes bounds them together.
+const maxLogBytes = 64 << 10
+
+// lastLines returns the last lines of the container the verdict is about, those
+// of its previous instance if that is the one that failed. A log that cannot be
+// read is none: it must not hide the failure.
+func lastLines(ctx context.Context, client kubernetes.Interface, namespace string, v Verdict) []string {
+	if v.Pod == "" || v.Container == "" || !v.HasLog {
+		return nil
+	}
+	o := corev1.PodLogOptions{
+		Container:  v.Container,
+		Previous:   v.Previous,
+		TailLines:  ptr.To[int64](LogLines),
+		LimitBytes: ptr.To[int64](maxLogBytes),
+	}
+	raw, err := client.CoreV1().Pods(namespace).GetLogs(v.Pod, &o).DoRaw(ctx)
+	if err != nil && v.Previous {
+		// The node keeps few previous logs: what runs now has likely said the same.
+		o.Previous = false
+		raw, err = client.CoreV1().Pods(namespace).GetLogs(v.Pod, &o).DoRaw(ctx)
+	}
+	if err != nil {
+		return nil
+	}
+	return printable(string(raw))
+}
+
+// printable splits a log into lines and drops what would steer a terminal:
+// colours and all other control characters.
+func printable(log string) []string {
+	log = strings.Trim(regexp.MustCompile(`\x1b\[[0-9;?]*[ -/]*[@-~]`).ReplaceAllString(log, ""), "\r\n")
+	if log == "" {
+		return nil
+	}
+	lines := strings.Split(log, "\n")
+	for i, line := range lines {
+		lines[i] = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) && r != '\t' {
+				return -1
+			}
+			return r
+		}, line)
+	}
+	return lines[max(0, len(lines)-LogLines):]
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package status
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
+)
+
+// Tree is an endpoint with everything that serves it.
+type Tree struct {
+	Namespace string `json:"namespace"`
+	Endpoint  string `json:"endpoint"`
+	// Verdict is the worst of the router's and the versions'.
+	Verdict  Verdict   `json:"verdict"`
+	Router   Workload  `json:"router"`
+	Versions []Version `json:"versions"`
+	// Observed says that Actual is what the routers said they run, and not
+	// only what they should.
+	Observed bool     `json:"observed"`
+	Notes    []string `json:"notes,omitempty"`
+}
+
+// Version is one version of an endpoint.
+type Version struct {
+	Name    string `json:"name"`
+	Default bool   `json:"default,omitempty"`
+	Control bool   `json:"control,omitempty"`
+	// Declared is the percentile set for the version, Effective the share of
+	// the requests that gives it, Actual the share it gets: all in percent.
+	Declared  float64 `json:"declared"`
+	Effective float64 `json:"effective"`
+	Actual    float64 `json:"actual"`
+	Workload
+}
+
+// Endpoint returns the view of an endpoint at the time now: the router, then
+// the versions of e by name. Versions in the cluster that e has not are told in
+// the notes.
+func (s Snapshot) Endpoint(e endpoint.Endpoint, now time.Time, o Options) Tree {
+	t := Tree{Namespace: s.Namespace, Endpoint: s.Name, Observed: len(o.Routers) > 0}
+	t.Router = s.workload("", now, o)
+	t.Verdict = about(RouterObject, t.Router.Verdict)
+	effective := e.Effective()
+	for _, name := range e.VersionNames() {
+		v := Version{
+			Name: name, Default: name == e.Default, Control: name == e.Control,
+			Declared: e.Versions[name].Traffic, Effective: effective[name],
+			Workload: s.workload(name, now, o),
+		}
+		if v.Verdict.worse(t.Verdict) {
+			t.Verdict = about(VersionObject(name), v.Verdict)
+		}
+		t.Versions = append(t.Versions, v)
+	}
+	if t.Verdict.State == Ready {
+		t.Verdict = Verdict{State: Ready}
+	}
+	t.Notes = append(s.strays(e), t.share(e, o.Routers)...)
+	return t
+}
+
+// RouterObject names the router in lines and errors.
+const RouterObject = "router"
+
+// VersionObject names a version in lines and errors.
+func VersionObject(name string) string { return "version " + name }
+
+func about(object string, v Verdict) Verdict {
+	v.Message = object + ": " + v.Message
+	return v
+}
+
+// strays tell of versions in the cluster that the endpoint does not have.
+func (s Snapshot) strays(e endpoint.Endpoint) []string {
+	var notes []string
+	for _, d := range s.Deployments {
+		name := d.Labels[versionLabel]
+		if _, known := e.Versions[name]; name != "" && !known {
+			notes = append(notes, fmt.Sprintf("deployment %s is of version %s, which the endpoint does not have", d.Name, name))
+		}
+	}
+	slices.Sort(notes)
+	return notes
+}
