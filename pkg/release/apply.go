@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package release
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	helmaction "helm.sh/helm/v3/pkg/action"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+)
+
+// patience is how long a pending revision that is not ours may be: Helm's
+// default time limit. Then its helm command is taken for dead.
+const patience = 5 * time.Minute
+
+// Apply brings an endpoint to the values that change returns, under the
+// endpoint's Lease. An interrupted earlier operation is cleared up first.
+//
+// When it fails after a revision was made, what was in force before is in force
+// again (or nothing is left, if it was the first), unless KeepFailed is set; the
+// error is an *ApplyError that tells and that wraps what went wrong. Interrupting
+// ctx is such a failure. Other errors: *HeldError, ErrNewerChart, ErrForeign,
+// ErrTooLarge, ErrNoNamespace, ErrForbidden, ErrUnauthorized, ErrUnreachable, and
+// what change returned; then nothing was changed.
+func (c *Client) Apply(ctx context.Context, name string, change Change, o ApplyOptions) (Result, error) {
+	if c.opts.Chart == nil || c.opts.Chart.Metadata == nil {
+		return Result{}, errors.New("apply: no chart given")
+	}
+	if o.DryRun != DryRunNone {
+		return c.dryRun(ctx, name, change, o)
+	}
+	var result Result
+	err := c.underLease(ctx, name, func(ctx context.Context, s *session) (err error) {
+		result, err = s.apply(ctx, change, o)
+		return err
+	})
+	return result, err
+}
+
+func (s *session) apply(ctx context.Context, change Change, o ApplyOptions) (Result, error) {
+	at, recovered, err := s.settle(ctx)
+	result := Result{Recovered: recovered, Previous: previous(at)}
+	if err != nil {
+		return result, err
+	}
+	values, err := propose(change, at)
+	if err != nil {
+		return result, err
+	}
+	same, err := s.unchanged(ctx, at, values)
+	if err != nil {
+		return result, s.explain(err)
+	}
+	if same {
+		result.Action, result.Release = Unchanged, *result.Previous
+		return result, nil
+	}
+	result.Action = actionFor(at)
+	release, cause := s.enact(ctx, at, values, o)
+	if cause != nil {
+		return s.fail(ctx, at, result, cause, o)
+	}
+	result.Release = typed(release)
+	return result, nil
+}
+
+func actionFor(at situation) Action {
+	if at.inForce == nil {
+		return Installed
+	}
+	return Upgraded
+}
+
+func previous(at situation) *Release {
+	if at.inForce == nil {
+		return nil
+	}
+	release := typed(at.inForce)
+	return &release
+}
+
+// propose asks for the new values. They come back as they will be stored, and
+// without a connection to what the caller may still change.
+func propose(change Change, at situation) (map[string]any, error) {
+	values, err := change(previous(at))
+	if err != nil {
+		return nil, err
+	}
+	return normal(values)
+}
+
+// settle clears up what an interrupted operation left, until the release can be
+// installed or upgraded.
+func (s *session) settle(ctx context.Context) (at situation, recovered bool, err error) {
+	for range 3 {
+		if at, err = s.look(ctx); err != nil {
+			return at, recovered, err
+		}
+		if err = s.refuse(s.name, at); err != nil {
+			return at, recovered, err
+		}
+		switch at.next {
+		case stepInstall, stepReinstall, stepUpgrade:
+			return at, recovered, nil
+		case stepPurge:
+			s.opts.Log(fmt.Sprintf("an earlier delete of %q was interrupted: finishing it", s.name))
+			err = s.uninstall(ctx, at, hookTimeout, "background")
+		default:
+			if err = s.alive(at); err == nil {
+				err = s.mark(ctx, at)
+			}
+		}
+		if err != nil {
+			return at, recovered, err
+		}
+		recovered = true
+	}
+	return at, recovered, fmt.Errorf("endpoint %q does not settle: %s", s.name, at.reason)
+}
+
+// alive returns a *HeldError for a pending revision that a helm command may still
+// be working on. A crashed kubectl-aml leaves its Lease, so if we took none over
+// and the revision is young, somebody runs helm itself, which takes no Lease.
+func (s *session) alive(at situation) error {
+	since := at.last.Info.LastDeployed.Time
+	if s.tookOver || s.opts.Clock.Since(since) >= patience {
+		return nil
+	}
+	return &HeldError{Endpoint: s.name, Holder: "a helm command", Since: since, Until: since.Add(patience)}
+}
+
+// mark ends a revision that an interrupted operation left pending.
+func (s *session) mark(ctx context.Context, at situation) error {
+	config, _, err := s.configure(ctx)
+	if err != nil {
+		return s.explain(err)
+	}
+	revision, info := *at.last, *at.last.Info
+	revision.Info = &info
+	was := info.Status
+	if info.Status = helmrelease.StatusFailed; at.next == stepRecord {
+		info.Status = helmrelease.StatusDeployed
+	}
+	info.Description = fmt.Sprintf("interrupted while %s; marked as %s by %s", was, info.Status, s.opts.Holder)
+	s.opts.Log(fmt.Sprintf("revision %d was interrupted while %s: marking it as %s",
+		revision.Version, was, info.Status))
+	return s.explain(config.Releases.Update(&revision))
+}
+
+// enact installs or upgrades, Ready included. The error is the cause, in our words.
+func (s *session) enact(ctx context.Context, at situation, values map[string]any,
+	o ApplyOptions) (*helmrelease.Release, error) {
+	config, g, err := s.configure(ctx)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	g.ready, g.readyTimeout, g.attempts = o.Ready, o.Timeout, manifests(at.since)
+	var release *helmrelease.Release
+	helmCtx := context.WithoutCancel(ctx) // see gate
+	if at.next == stepUpgrade {
+		release, err = s.upgrade(config, o).RunWithContext(helmCtx, s.name, s.opts.Chart, values)
+	} else {
+		release, err = s.install(config, at, o).RunWithContext(helmCtx, s.opts.Chart, values)
+	}
+	switch {
+	case err == nil:
+		return release, nil
+	case ctx.Err() != nil:
+		return release, interrupted(ctx)
+	case g.readyErr != nil:
+		return release, g.readyErr
+	}
+	return release, s.explain(err)
+}
+
+func (s *session) install(config *helmaction.Configuration, at situation, o ApplyOptions) *helmaction.Install {
+	install := helmaction.NewInstall(config)
+	install.ReleaseName, install.Namespace = s.name, s.opts.Namespace
+	install.Description = o.Description
+	install.SkipCRDs = true
+	install.Wait, install.Timeout = true, cmp.Or(o.Timeout, hookTimeout)
+	// After an uninstall that kept the history, the name counts as used.
+	install.Replace = at.next == stepReinstall
+	return install
+}
+
+func (s *session) upgrade(config *helmaction.Configuration, o ApplyOptions) *helmaction.Upgrade {
+	upgrade := helmaction.NewUpgrade(config)
+	upgrade.Namespace = s.opts.Namespace
+	upgrade.Description = o.Description
+	upgrade.MaxHistory = maxHistory
+	upgrade.SkipCRDs = true
+	upgrade.Wait, upgrade.Timeout = true, cmp.Or(o.Timeout, hookTimeout)
+	// We compute all values. Without this, empty ones would mean the old ones.
+	upgrade.ResetValues = true
+	return upgrade
+}

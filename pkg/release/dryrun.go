@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package release
+
+import (
+	"context"
+	"errors"
+
+	helmaction "helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chartutil"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+)
+
+// renderedFor is the Kubernetes version of offline rendering: the oldest the
+// chart supports. Helm's own default is v1.20, which charts refuse.
+const renderedFor = "v1.29.0"
+
+// dryRun tells what Apply would do. It takes no Lease: that would be a change.
+func (c *Client) dryRun(ctx context.Context, name string, change Change, o ApplyOptions) (Result, error) {
+	s := &session{Client: c, name: name, lines: &lines{}, fence: func() error {
+		return errors.New("a dry run writes nothing")
+	}}
+	at, err := s.look(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := c.refuse(name, at); err != nil {
+		return Result{}, err
+	}
+	result := Result{Previous: previous(at), Action: actionFor(at)}
+	values, err := propose(change, at)
+	if err != nil {
+		return result, err
+	}
+	same, err := s.unchanged(ctx, at, values)
+	if err != nil {
+		return result, c.explain(err)
+	}
+	if same {
+		result.Action, result.Release = Unchanged, *result.Previous
+		return result, nil
+	}
+	release, err := s.try(ctx, at, values, o)
+	if err != nil {
+		return result, c.explain(err)
+	}
+	result.Release = typed(release)
+	result.Release.Revision = 1
+	if at.last != nil {
+		result.Release.Revision = at.last.Version + 1
+	}
+	return result, nil
+}
+
+// try renders what would be sent. It uses Helm's install for upgrades too: its
+// upgrade refuses while an interrupted operation has not been cleared up.
+func (s *session) try(ctx context.Context, at situation, values map[string]any,
+	o ApplyOptions) (*helmrelease.Release, error) {
+	config, _, err := s.configure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	install := helmaction.NewInstall(config)
+	install.ReleaseName, install.Namespace = s.name, s.opts.Namespace
+	install.Description = o.Description
+	install.SkipCRDs = true
+	install.DryRun, install.DryRunOption = true, string(o.DryRun)
+	install.IsUpgrade = at.inForce != nil
+	if o.DryRun == DryRunClient {
+		version, err := chartutil.ParseKubeVersion(renderedFor)
+		if err != nil {
+			return nil, err
+		}
+		install.ClientOnly, install.KubeVersion = true, version
+	}
+	return install.RunWithContext(ctx, s.opts.Chart, values)
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package release
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+)
+
+// maxRecord is what a Secret may hold, less what the record may still grow by:
+// its description, and the times of the hooks.
+const maxRecord = corev1.MaxSecretSize - 8<<10
+
+// records is Helm's storage, closed to writing once the Lease is lost: whoever
+// took over must not find their records overwritten.
+type records struct {
+	driver.Driver
+	fence func() error
+}
+
+// Create writes a new revision. Helm does this before it touches any object, so
+// a record that is too large is refused here, while nothing has happened yet.
+func (r *records) Create(key string, release *helmrelease.Release) error {
+	if err := r.fence(); err != nil {
+		return err
+	}
+	if err := fits(release); err != nil {
+		return err
+	}
+	return r.Driver.Create(key, release)
+}
+
+// Update overwrites a revision.
+func (r *records) Update(key string, release *helmrelease.Release) error {
+	if err := r.fence(); err != nil {
+		return err
+	}
+	return r.Driver.Update(key, release)
+}
+
+// Delete removes a revision.
+func (r *records) Delete(key string) (*helmrelease.Release, error) {
+	if err := r.fence(); err != nil {
+		return nil, err
+	}
+	return r.Driver.Delete(key)
+}
+
+// fits refuses a revision whose record would not go into a Secret.
+func fits(release *helmrelease.Release) error {
+	size, err := recordSize(release)
+	if err != nil || size <= maxRecord {
+		return err
+	}
+	what := "the chart and its rendered objects are the largest part"
+	if values, err := recordSize(release.Config); err == nil && values > size/2 {
+		what = "the values are the largest part, most of it in " + largest(release.Config)
+	}
+	return &explained{is: ErrTooLarge, text: fmt.Sprintf(
+		"revision %d of %q needs a record of %d KiB, and Kubernetes takes %d KiB: %s: move data into the image",
+		release.Version, release.Name, size>>10, maxRecord>>10, what)}
+}
+
+// recordSize is the size of something as Helm encodes it.
+func recordSize(of any) (int, error) {
+	raw, err := json.Marshal(of)
+	if err != nil {
+		return 0, err
+	}
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := w.Write(raw); err != nil {
+		return 0, err
+	}
+	if err := w.Close(); err != nil {
+		return 0, err
+	}
+	return base64.StdEncoding.EncodedLen(packed.Len()), nil
+}
+
+// largest is the path to what makes up most of the values, as deep as one key
+// has more than half.
+func largest(values map[string]any) string {
+	path := ""
+	for {
+		total, most, size := 0, "", 0
+		for key, value := range values {
+			raw, _ := json.Marshal(value)
+			total += len(raw)
+			if len(raw) > size || len(raw) == size && key < most {
+				most, size = key, len(raw)
+			}
+		}
+		if size*2 <= total {
+			return path
+		}
+		if path != "" {
+			path += "."
+		}
+		path += most
+		next, ok := values[most].(map[string]any)
+		if !ok {
+			return path
+		}
+		values = next
+	}
+}
+
+// secrets gives Helm's storage a context, which it does not pass itself, and
+// lists can leave out what nobody asked for.
+type secrets struct {
+	corev1client.SecretInterface
+	ctx      context.Context // Helm's driver has no parameter for it
+	selector string
+}
+
+func (s *secrets) Create(_ context.Context, o *corev1.Secret, opts metav1.CreateOptions) (*corev1.Secret, error) {
+	return s.SecretInterface.Create(s.ctx, o, opts)
+}
+
+func (s *secrets) Update(_ context.Context, o *corev1.Secret, opts metav1.UpdateOptions) (*corev1.Secret, error) {
+	return s.SecretInterface.Update(s.ctx, o, opts)
+}
+
+func (s *secrets) Delete(_ context.Context, name string, opts metav1.DeleteOptions) error {
+	return s.SecretInterface.Delete(s.ctx, name, opts)
+}
+
+func (s *secrets) Get(_ context.Context, name string, opts metav1.GetOptions) (*corev1.Secret, error) {
+	return s.SecretInterface.Get(s.ctx, name, opts)
+}
+
+func (s *secrets) List(_ context.Context, opts metav1.ListOptions) (*corev1.SecretList, error) {
+	if s.selector != "" {
+		opts.LabelSelector += "," + s.selector
+	}
+	return s.SecretInterface.List(s.ctx, opts)
+}
