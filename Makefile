@@ -16,18 +16,16 @@ export GOFLAGS := -trimpath -buildvcs=false
 GO ?= go
 MODULE := github.com/kubectl-aml/kubectl-aml
 
-# The plugin and its chart are released together, so the chart's version is the plugin's too.
-VERSION ?= v$(shell sed -n 's/^version: *//p' charts/inference/Chart.yaml)
-# The commit of the sources: plugins/ is left out because it holds the checksums of what is built from them.
-SOURCES := . ':(exclude)plugins'
-COMMIT ?= $(shell git log -1 --format=%H -- $(SOURCES) 2>/dev/null | cut -c1-12)$(shell \
-	git status --porcelain -- $(SOURCES) 2>/dev/null | grep -q . && echo -dirty)
+# The plugin and its chart are released together, so the chart's version is the plugin's too. What is built between
+# releases says so, with the commit; what is built for a release depends on nothing but the sources.
+RELEASE = v$(shell sed -n 's/^version: *//p' charts/inference/Chart.yaml)
+COMMIT = $(shell git describe --always --dirty=.dirty --exclude='*' --abbrev=12 2>/dev/null)
+VERSION ?= $(RELEASE)-dev$(addprefix +,$(COMMIT))
 # Helm renders offline for a Kubernetes of its own choice (1.20 without these) unless the linker names another.
 KUBE_MINOR = $(shell sed -n 's|^.*k8s.io/client-go v0\.\([0-9]*\)\..*|\1|p' go.mod)
 
 LDFLAGS = -s -w \
 	-X $(MODULE)/pkg/cmd.version=$(VERSION) \
-	-X $(MODULE)/pkg/cmd.commit=$(COMMIT) \
 	-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
 	-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(KUBE_MINOR) \
 	-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 \
@@ -104,8 +102,13 @@ docs: ## Generate docs/commands.md from the commands.
 	$(GO) run ./hack/docs -o docs/commands.md
 
 .PHONY: dist
-dist: ## Build the release archives, their krew manifest, and plugins/ from it.
-	$(GO) run ./hack/dist -version '$(VERSION)' -commit '$(COMMIT)' -ldflags '$(LDFLAGS)'
+dist: VERSION = $(RELEASE)
+dist: ## Build the release archives, and from them the krew manifest in plugins/.
+	$(GO) run ./hack/dist -version '$(VERSION)' -ldflags '$(LDFLAGS)'
+
+.PHONY: ldflags
+ldflags:
+	@echo '$(LDFLAGS)'
 
 .PHONY: verify
 verify: ## Check that everything generated is up to date.
