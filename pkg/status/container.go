@@ -163,14 +163,12 @@ func (c container) lastExit() (exit *corev1.ContainerStateTerminated, previous b
 	return c.status.LastTerminationState.Terminated, true
 }
 
+// exits is how often the container has ended. What has restarted has ended as
+// often, and once more unless it runs.
 func (c container) exits() int {
 	n := int(c.status.RestartCount)
-	// Of several restarts at most one is not over: the one that is running or
-	// waiting to be made.
-	if c.status.State.Terminated != nil {
+	if last, _ := c.lastExit(); last != nil && c.status.State.Running == nil {
 		n++
-	} else if n == 0 && c.status.LastTerminationState.Terminated != nil {
-		n = 1
 	}
 	return n
 }

@@ -116,7 +116,7 @@ func (s Snapshot) set(set *appsv1.ReplicaSet, newest bool, now time.Time, o Opti
 		})
 		if v.worse(node.Verdict) && v.Reason != ReasonTerminating {
 			node.Verdict = v
-			node.Verdict.Message = fmt.Sprintf("pod %s %s", pod.Name, v.Message)
+			node.Verdict.Message = fmt.Sprintf("pod %s: %s", pod.Name, v.Message)
 		}
 	}
 	if v, ok := creation(set); ok && v.worse(node.Verdict) {

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package status
+
+import (
+	"testing"
+)
+
+// TestVersionVerdict has one case for each rule; the objects of a case are in
+// the file of testdata with its name.
+func TestVersionVerdict(t *testing.T) {
+	const (
+		image   = "registry.example/green:1"
+		missing = "pod green-a: image " + image + " of container scoring cannot be pulled: "
+		resolve = `failed to pull and unpack image "` + image + `": failed to resolve reference "` + image + `": ` +
+			image + ": not found"
+		none = "0 of 1 replicas ready: "
+		gpu  = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu. preemption: 0/3 nodes are available"
+	)
+	cases := map[string]struct {
+		state   State
+		reason  string
+		message string
+	}{
+		"ready":          {Ready, "", "1 of 1 replicas ready"},
+		"scaled-to-zero": {Ready, ReasonScaledToNil, "is scaled to 0 replicas and serves nothing"},
+		"not-observed":   {Progressing, ReasonNotObserved, "waits for the cluster to take up the change"},
+		"paused": {Progressing, ReasonPaused,
+			"0 of 1 replicas ready; it is paused: run kubectl rollout resume deployment/sentiment-green"},
+		"deadline": {Failed, "ProgressDeadlineExceeded",
+			"no progress for 900s, 0 of 1 replicas ready: container scoring is starting"},
+		"old-still-serves": {Progressing, ReasonStarting, none + "container scoring is starting"},
+		"old-fails":        {Progressing, ReasonStarting, none + "container scoring is starting"},
+		"quota": {Failed, "FailedCreate", `its pods are refused: pods "sentiment-green-2-x" is forbidden: ` +
+			"exceeded quota: team, requested: requests.cpu=2, used: requests.cpu=4, limited: requests.cpu=5"},
+		"pod-security": {Failed, "FailedCreate", `its pods are refused: pods "sentiment-green-2-x" is forbidden: ` +
+			`violates PodSecurity "restricted:latest": runAsNonRoot != true (pod must not set runAsNonRoot=false)`},
+		"webhook-down": {Progressing, "FailedCreate", none + "its pods are refused: Internal error occurred: " +
+			`failed calling webhook "gate.example": Post "https://gate.ns.svc": dial tcp 10.0.0.9:443: connect: ` +
+			"connection refused"},
+
+		"pull-not-found":           {Failed, "ImagePullBackOff", missing + resolve},
+		"pull-not-found-first-try": {Failed, "ImagePullBackOff", missing + resolve},
+		"pull-unauthorized": {Failed, "ImagePullBackOff", missing + `failed to pull and unpack image "` + image +
+			`": failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized`},
+		"pull-timeout-first-try": {Progressing, "ErrImagePull", none + "image " + image + " of container scoring " +
+			`cannot be pulled: failed to do request: Head "https://registry.example/v2/green": ` +
+			"dial tcp 10.0.0.1:443: i/o timeout (it is tried again)"},
+		"pull-timeout": {Progressing, "ImagePullBackOff", none + "image " + image + " of container scoring " +
+			`cannot be pulled: failed to do request: Head "https://registry.example/v2/green": ` +
+			"dial tcp 10.0.0.1:443: i/o timeout (it is tried again)"},
+		"pull-unknown-cause": {Failed, "ImagePullBackOff", missing + "failed to unpack: no space left on device"},
+		"pull-old-kubelet": {Failed, "ImagePullBackOff",
+			missing + "pull access denied, repository does not exist"},
+		"invalid-image-name": {Failed, "InvalidImageName", missing +
+			`Failed to apply default image tag "REGISTRY/Green": couldn't parse image name: invalid reference format`},
+		"pulling": {Progressing, "Pulling", none + "pulling image " + image},
+		"pulled":  {Progressing, "ContainerCreating", none + "container scoring is being created"},
+		"mount": {Progressing, "FailedMount", none + "cannot be set up yet: MountVolume.SetUp failed for " +
+			`volume "auth" : secret "sentiment-keys" not found`},
+		"config-error": {Failed, "CreateContainerConfigError",
+			`pod green-a: container scoring cannot be created: secret "sentiment-env" not found`},
+		"create-error": {Failed, "CreateContainerError", "pod green-a: container scoring cannot be created: " +
+			"failed to generate container spec: no command specified"},
+		"create-slow-node": {Progressing, "CreateContainerError",
+			none + "container scoring waits: context deadline exceeded"},
+
+		"crash-first": {Progressing, "Error", none + "container scoring exited with code 3 (once): " +
+			"ModuleNotFoundError: No module named 'torch', and is started again"},
+		"crash-second": {Failed, "CrashLoopBackOff", "pod green-a: container scoring exited with code 3 (2 times): " +
+			"ModuleNotFoundError: No module named 'torch'"},
+		"crash-loop": {Failed, "CrashLoopBackOff", "pod green-a: container scoring exited with code 3 (2 times): " +
+			"ModuleNotFoundError: No module named 'torch'"},
+		"crash-running-again": {Failed, "CrashLoopBackOff", "pod green-a: container scoring exited with code 3 " +
+			"(2 times): ModuleNotFoundError: No module named 'torch'"},
+		"crash-serving-again": {Progressing, ReasonNotReady, none + "container scoring runs but is not ready"},
+		"crash-exit-zero": {Failed, "CrashLoopBackOff",
+			"pod green-a: container scoring exited with code 0 (3 times)"},
+		"crash-signal": {Failed, "CrashLoopBackOff",
+			"pod green-a: container scoring was ended by signal 11 (exit code 139, 3 times)"},
+		"oom": {Failed, "OOMKilled", "pod green-a: container scoring was killed for using more memory than its " +
+			"limit of 512Mi (OOMKilled, 5 times)"},
+		"start-error": {Failed, "CrashLoopBackOff", "pod green-a: container scoring cannot be started: " +
+			`exec: "python": executable file not found in $PATH`},
+		"startup-late": {Failed, "StartupProbeFailed", "pod green-a: container scoring did not start in the 10m0s " +
+			"it may take (once): Startup probe failed: HTTP probe failed with statuscode: 503"},
+		"liveness": {Failed, "CrashLoopBackOff", "pod green-a: container scoring was restarted for not answering " +
+			`its liveness probe (6 times): Liveness probe failed: Get "http://10.0.0.7:8080/": ` +
+			"context deadline exceeded"},
+		"starting": {Progressing, ReasonStarting, none + "container scoring is starting"},
+		"not-ready": {Progressing, ReasonNotReady, none + "container scoring runs but is not ready: " +
+			"Readiness probe failed: HTTP probe failed with statuscode: 503"},
+		"sidecar-crash": {Failed, "CrashLoopBackOff",
+			"pod green-a: container limiter exited with code 1 (2 times)"},
+		"init-crash": {Failed, "CrashLoopBackOff", "pod green-a: container limiter exited with code 1 (2 times)"},
+		"init-running": {Progressing, ReasonStarting,
+			none + "container limiter is at work before the others start"},
+
+		"unschedulable-young": {Progressing, "Unschedulable", none + "no node takes it: " + gpu},
+		"unschedulable":       {Failed, "Unschedulable", "pod green-a: no node takes it: " + gpu},
+		"unschedulable-scale-up": {Progressing, "Unschedulable",
+			none + "waits for a new node: pod triggered scale-up: [{gpu 0->1 (max: 3)}]"},
+		"gated": {Progressing, "SchedulingGated",
+			none + "waits for a node: Scheduling is blocked due to non-empty scheduling gates"},
+		"evicted":     {Progressing, "Evicted", none + "has ended: The node was low on resource: memory"},
+		"terminating": {Progressing, ReasonNotReady, "0 of 1 replicas ready"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := fixture(t, name).workload("green", noon(), Options{}).Verdict
+			if got.State != c.state || got.Reason != c.reason || got.Message != c.message {
+				t.Errorf("got  %s %s: %s\nwant %s %s: %s", got.State, got.Reason, got.Message, c.state, c.reason, c.message)
+			}
+		})
+	}
+}
