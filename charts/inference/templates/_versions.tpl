@@ -1,0 +1,85 @@
+{{/* SPDX-License-Identifier: Apache-2.0 */}}
+{{/* Copyright The kubectl-aml Authors */}}
+
+{{/*
+Fills what .given lacks from .defaults, in place. Sprig's merge is of no use here: to it 0 and false are absent.
+*/}}
+{{- define "inference.fill" -}}
+{{- range $key, $default := .defaults }}
+{{- $value := get $.given $key }}
+{{- if or (not (hasKey $.given $key)) (kindIs "invalid" $value) }}
+{{- $_ := set $.given $key $default }}
+{{- else if and (kindIs "map" $default) (kindIs "map" $value) }}
+{{- include "inference.fill" (dict "given" $value "defaults" $default) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The versions with all their values, as JSON: NAME: values. */}}
+{{- define "inference.versions" -}}
+{{- $defaults := .Files.Get "files/version-defaults.yaml" -}}
+{{- $versions := deepCopy (.Values.versions | default dict) -}}
+{{- range $name, $version := $versions -}}
+{{- if not $version }}{{ $version = dict }}{{ $_ := set $versions $name $version }}{{ end -}}
+{{- include "inference.fill" (dict "given" $version "defaults" (fromYaml $defaults)) -}}
+{{- end -}}
+{{- toJson $versions -}}
+{{- end }}
+
+{{/*
+Where requests go, as JSON: NAME: millionths. The default version gets what the others leave, its own percentile
+included, so that the sum is 1000000 whatever the fractions.
+*/}}
+{{- define "inference.weights" -}}
+{{- $weights := dict -}}
+{{- $left := 1000000 -}}
+{{- range $name, $version := include "inference.versions" . | fromJson -}}
+{{- if ne $name $.Values.defaultVersion -}}
+{{- $weight := round (mulf $version.traffic 10000) 0 | int -}}
+{{- $left = sub $left $weight -}}
+{{- $_ := set $weights $name $weight -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey (.Values.versions | default dict) .Values.defaultVersion -}}
+{{- $_ := set $weights .Values.defaultVersion $left -}}
+{{- end -}}
+{{- toJson $weights -}}
+{{- end }}
+
+{{/* Milliseconds, rounded up to seconds. */}}
+{{- define "inference.seconds" -}}
+{{- div (add (int64 .) 999) 1000 -}}
+{{- end }}
+
+{{/*
+The router's backstop for one version: the limiter answers 503 after the queue and 504 after the scoring time-out,
+so the router only has to cut what the limiter lost. Call with the version's values.
+*/}}
+{{- define "inference.routeTimeoutMs" -}}
+{{- add (int64 .maxQueueWaitMs) (int64 .scoringTimeoutMs) 1000 -}}
+{{- end }}
+
+{{/* The longest backstop of all versions, in milliseconds. */}}
+{{- define "inference.longestTimeoutMs" -}}
+{{- $longest := 1000 -}}
+{{- range include "inference.versions" . | fromJson -}}
+{{- $longest = max $longest (include "inference.routeTimeoutMs" . | int64) -}}
+{{- end -}}
+{{- $longest -}}
+{{- end }}
+
+{{/*
+Seconds that a replica goes on working after it was told to end, before the scoring server is told: the routers
+ask DNS each second and old CoreDNS configurations cache 5 s (8), and what waits in the queue is still answered.
+*/}}
+{{- define "inference.preStopSeconds" -}}
+{{- add 8 (include "inference.seconds" .maxQueueWaitMs | int64) -}}
+{{- end }}
+
+{{/* Extended resource of a version's accelerator, empty for none. Call with the accelerator's values. */}}
+{{- define "inference.acceleratorResource" -}}
+{{- $usual := dict "nvidia" "nvidia.com/gpu" "amd" "amd.com/gpu" "intel" "gpu.intel.com/i915" "fpga" "xilinx.com/fpga" -}}
+{{- if gt (int .count) 0 -}}
+{{- .resource | default (get $usual .type) -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,141 @@
+{{/* SPDX-License-Identifier: Apache-2.0 */}}
+{{/* Copyright The kubectl-aml Authors */}}
+
+{{/*
+The limiter: a native sidecar, so it is there before the scoring container and ends after it. Whether its image
+stops softly (SIGUSR1) or at once does not matter: when it is told to end, nothing is left to answer.
+*/}}
+{{- define "inference.limiterContainer" -}}
+- name: limiter
+  image: {{ .root.Values.limiter.image | quote }}
+  restartPolicy: Always
+  args: [-db, -f, /etc/limiter/haproxy.cfg]
+  env:
+    - {name: LISTEN, value: "0.0.0.0:9001"}
+    - {name: METRICS, value: "0.0.0.0:9002"}
+    - {name: APP, value: "127.0.0.1:5001"}
+    - {name: VERSION, value: {{ .name | quote }}}
+    - {name: MAX_CONCURRENT_REQUESTS, value: {{ int64 .version.maxConcurrentRequests | quote }}}
+    - {name: MAX_QUEUE_WAIT_MS, value: {{ int64 .version.maxQueueWaitMs | quote }}}
+    - {name: SCORING_TIMEOUT_MS, value: {{ int64 .version.scoringTimeoutMs | quote }}}
+  securityContext:
+    {{- include "inference.containerSecurity" . | nindent 4 }}
+  ports:
+    - name: scoring
+      containerPort: 9001
+    - name: limiter-metrics
+      containerPort: 9002
+  livenessProbe:
+    httpGet:
+      path: /_limiter/alive
+      port: 9001
+    periodSeconds: 10
+    timeoutSeconds: 5
+    failureThreshold: 6
+  resources:
+    {{- toYaml .root.Values.limiter.resources | nindent 4 }}
+  volumeMounts:
+    - name: limiter
+      mountPath: /etc/limiter
+      readOnly: true
+{{- end }}
+
+{{/*
+The scoring container. Its server listens on loopback: the limiter is the only way to it.
+
+The server accepts connections while init() runs and while its only worker is busy, but answers nothing. So start-up
+asks for an answer, through the limiter but outside the queue; readiness and liveness, once it has started, only ask
+whether it still listens: a replica that is busy for a minute is neither unready nor dead.
+*/}}
+{{- define "inference.scoringContainer" -}}
+{{- $probes := .version.probes -}}
+{{- $scoring := include "inference.seconds" .version.scoringTimeoutMs | int -}}
+- name: scoring
+  image: {{ .version.image | quote }}
+  imagePullPolicy: {{ .version.imagePullPolicy }}
+  {{- if .version.command }}
+  command:
+    {{- toYaml .version.command | nindent 4 }}
+  {{- else }}
+  command:
+    - python
+    - -m
+    - gunicorn
+    - --bind=127.0.0.1:5001
+    - --workers=$(WORKER_COUNT)
+    - --timeout=$(WORKER_TIMEOUT)
+    - --graceful-timeout={{ $scoring }}
+    - --worker-tmp-dir=/dev/shm
+    - --access-logfile=-
+    - azureml_inference_server_http.server.entry:app
+  {{- end }}
+  workingDir: /var/azureml-app
+  env:
+    {{- include "inference.scoringEnv" . | nindent 4 }}
+  securityContext:
+    {{- include "inference.containerSecurity" . | nindent 4 }}
+  lifecycle:
+    preStop:
+      sleep:
+        seconds: {{ include "inference.preStopSeconds" .version }}
+  startupProbe:
+    httpGet:
+      path: /_limiter/started
+      port: 9001
+    # As long as the period: the question waits with the server, and is answered the moment init() is over.
+    periodSeconds: 5
+    timeoutSeconds: 5
+    failureThreshold: {{ div (add (int $probes.startupTimeoutSeconds) 4) 5 }}
+  readinessProbe:
+    httpGet:
+      path: /_limiter/ready
+      port: 9001
+    periodSeconds: 2
+    timeoutSeconds: 2
+    failureThreshold: 3
+  livenessProbe:
+    httpGet:
+      path: /_limiter/ready
+      port: 9001
+    {{- range $field := list "initialDelaySeconds" "periodSeconds" "timeoutSeconds" "successThreshold" "failureThreshold" }}
+    {{ $field }}: {{ get $probes.liveness $field | int }}
+    {{- end }}
+  resources:
+    {{- include "inference.scoringResources" .version | nindent 4 }}
+  volumeMounts:
+    - name: tmp
+      mountPath: /tmp
+{{- end }}
+
+{{/* Environment of the scoring container, as in Azure ML v1. WORKER_TIMEOUT bounds init() too, so it covers it. */}}
+{{- define "inference.scoringEnv" -}}
+{{- $timeout := max 300 (int .version.probes.startupTimeoutSeconds) (add 30 (include "inference.seconds" .version.scoringTimeoutMs | int)) -}}
+- {name: AML_APP_ROOT, value: /var/azureml-app}
+- {name: AZUREML_ENTRY_SCRIPT, value: {{ .version.entryScript | quote }}}
+{{- with .version.sourceDirectory }}
+- {name: AZUREML_SOURCE_DIRECTORY, value: {{ . | quote }}}
+{{- end }}
+{{- with .version.modelDir }}
+- {name: AZUREML_MODEL_DIR, value: {{ . | quote }}}
+{{- end }}
+- {name: SCORING_TIMEOUT_MS, value: {{ int64 .version.scoringTimeoutMs | quote }}}
+- {name: WORKER_COUNT, value: {{ int .version.workers | quote }}}
+- {name: WORKER_TIMEOUT, value: {{ int64 $timeout | quote }}}
+- {name: SERVICE_NAME, value: {{ .root.Release.Name | quote }}}
+- {name: HOME, value: /tmp}
+{{- range $name, $value := .version.env }}
+- name: {{ $name | quote }}
+  value: {{ $value | replace "$(" "$$(" | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Resources of the scoring container: what is asked for, the accelerator, and some disk for the logs and /tmp. */}}
+{{- define "inference.scoringResources" -}}
+{{- $resources := deepCopy .resources -}}
+{{- $_ := set $resources "requests" (merge (dict "ephemeral-storage" "128Mi") ($resources.requests | default dict)) -}}
+{{- with include "inference.acceleratorResource" .accelerator -}}
+{{- $_ := set $resources.requests . (int $.accelerator.count) -}}
+{{- $_ := set $resources "limits" (merge (dict . (int $.accelerator.count)) ($resources.limits | default dict)) -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end }}
