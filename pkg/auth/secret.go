@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/retry"
 )
 
@@ -73,41 +74,45 @@ func Ensure(ctx context.Context, client kubernetes.Interface, o Options) (Ensure
 	if err != nil {
 		return Ensured{}, err
 	}
-	name := SecretName(o.Endpoint)
-	secrets := client.CoreV1().Secrets(o.Namespace)
 	var done Ensured
 	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		done = Ensured{Name: name}
-		found, err := secrets.Get(ctx, name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			_, err = secrets.Create(ctx, newSecret(o, keys, slot), metav1.CreateOptions{})
-			if err == nil {
-				done.Created = true
-				return nil
-			}
-			if apierrors.IsAlreadyExists(err) {
-				found, err = secrets.Get(ctx, name, metav1.GetOptions{})
-			}
-		}
-		if err != nil {
-			return err
-		}
-		repaired, err := repair(found, o, keys)
-		if err != nil {
-			return err
-		}
-		done.KeysDiffer = differ(o.Keys, keysOf(found))
-		if !repaired {
-			return nil
-		}
-		done.Repaired = true
-		_, err = secrets.Update(ctx, found, metav1.UpdateOptions{})
+		done, err = ensure(ctx, client.CoreV1().Secrets(o.Namespace), o, keys, slot)
 		return err
 	})
 	if err != nil {
-		return Ensured{}, fmt.Errorf("ensure the keys in secret %s/%s: %w", o.Namespace, name, err)
+		return Ensured{}, fmt.Errorf("ensure the keys in secret %s/%s: %w", o.Namespace, SecretName(o.Endpoint), err)
 	}
 	return done, nil
+}
+
+// ensure tries once: it makes the Secret, or repairs the one that is there.
+func ensure(
+	ctx context.Context, secrets typedcorev1.SecretInterface, o Options, keys Keys, slot string,
+) (Ensured, error) {
+	done := Ensured{Name: SecretName(o.Endpoint)}
+	found, err := secrets.Get(ctx, done.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = secrets.Create(ctx, newSecret(o, keys, slot), metav1.CreateOptions{})
+		if err == nil {
+			done.Created = true
+			return done, nil
+		}
+		if apierrors.IsAlreadyExists(err) {
+			found, err = secrets.Get(ctx, done.Name, metav1.GetOptions{})
+		}
+	}
+	if err != nil {
+		return Ensured{}, err
+	}
+	done.Repaired, err = repair(found, o, keys)
+	if err != nil {
+		return Ensured{}, err
+	}
+	done.KeysDiffer = differ(o.Keys, keysOf(found))
+	if done.Repaired {
+		_, err = secrets.Update(ctx, found, metav1.UpdateOptions{})
+	}
+	return done, err
 }
 
 // Read returns the keys in a Secret, which need not be one that Ensure made.

@@ -80,7 +80,7 @@ blue default control 70 80 80 1/1 Ready: 1 of 1 replicas ready
     sentiment-blue-1-a Ready
 green 20 20 20 1/1 Ready: 1 of 1 replicas ready
   note: autoscaling is not active: the HPA was unable to compute the replica count: no metrics returned from resource metrics API
-  note: autoscaling wants more than its maximum of 4 replicas
+  note: autoscaling wants more replicas than its maximum, 4
   sentiment-green-2 newest Ready
     green-a Ready
 `},

@@ -199,7 +199,10 @@ func oldNotes(w Workload) []string {
 	if old == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s of the revision before still %s", plural(old, "replica"), verb(old, "serves", "serve"))}
+	if old == 1 {
+		return []string{"1 replica of the revision before still serves"}
+	}
+	return []string{fmt.Sprintf("%d replicas of the revision before still serve", old)}
 }
 
 // scalingNotes tell what keeps an autoscaler from its work.
@@ -215,8 +218,8 @@ func scalingNotes(hpa *autoscalingv2.HorizontalPodAutoscaler) []string {
 		case c.Type == autoscalingv2.AbleToScale && c.Status == corev1.ConditionFalse:
 			notes = append(notes, sentence("autoscaling cannot scale", c.Message))
 		case c.Type == autoscalingv2.ScalingLimited && c.Status == corev1.ConditionTrue && c.Reason == "TooManyReplicas":
-			notes = append(notes, fmt.Sprintf("autoscaling wants more than its maximum of %s",
-				plural(int(hpa.Spec.MaxReplicas), "replica")))
+			notes = append(notes, fmt.Sprintf("autoscaling wants more replicas than its maximum, %d",
+				hpa.Spec.MaxReplicas))
 		}
 	}
 	return notes
@@ -258,18 +261,4 @@ func restarts(pod *corev1.Pod) int32 {
 		n += s.RestartCount
 	}
 	return n
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func verb(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }
