@@ -196,9 +196,10 @@ func (c *confirmation) lag(cause error) error {
 			e.Lagging = append(e.Lagging, RouterConfig{Pod: pod.Name, Ready: true, Config: state.config, Err: state.err})
 		}
 	}
-	if c.trouble != nil && len(e.Lagging) == 0 {
+	if c.trouble != nil {
 		e.Cause = errors.Join(e.Cause, c.trouble)
 	}
+	e.trouble = c.trouble
 	return e
 }
 
@@ -210,14 +211,20 @@ type LagError struct {
 	// another configuration or did not say.
 	Ready   int
 	Lagging []RouterConfig
-	// Cause is why the wait ended.
+	// Cause is why the wait ended, with the error of listing the routers if the
+	// last try failed.
 	Cause error
+
+	trouble error
 }
 
 // Error names the routers that lag and what they run, in one line.
 func (e *LagError) Error() string {
+	if e.trouble != nil {
+		return fmt.Sprintf("not all routers confirmed configuration %s: %v", e.Hash, e.trouble)
+	}
 	if len(e.Lagging) == 0 {
-		return fmt.Sprintf("no router confirmed configuration %s: %v", e.Hash, oneLine(e.Cause))
+		return fmt.Sprintf("no router confirmed configuration %s: none is ready any more", e.Hash)
 	}
 	lagging := make([]string, 0, len(e.Lagging))
 	for _, r := range e.Lagging {
@@ -238,5 +245,3 @@ func (e *LagError) Error() string {
 func (e *LagError) Unwrap() error { return e.Cause }
 
 func forbidden(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
-
-func oneLine(err error) string { return strings.ReplaceAll(fmt.Sprint(err), "\n", ": ") }
