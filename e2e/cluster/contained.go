@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// ErrEscaped says that packets for pods or services left the nodes' network.
+var ErrEscaped = errors.New("packets left the nodes' network")
+
+// countEscapes makes the engine's host count packets for pods and services
+// that leave the nodes' network; the rules only count.
+func (c *Cluster) countEscapes(ctx context.Context) error {
+	var script strings.Builder
+	for _, dst := range []string{podRange, serviceRange} {
+		rule := fmt.Sprintf("FORWARD -i %[1]s ! -o %[1]s -d %s -m comment --comment kubectl-aml", c.bridge, dst)
+		fmt.Fprintf(&script, "iptables -w -t mangle -C %[1]s 2>/dev/null || iptables -w -t mangle -A %[1]s\n", rule)
+	}
+	_, err := c.onHost(ctx, script.String())
+	return err
+}
+
+// onHost runs a shell script in the network of the engine's host, which may be
+// another machine than this one.
+func (c *Cluster) onHost(ctx context.Context, script string) (string, error) {
+	return c.docker.Do(ctx, "run", "--rm", "--network", "host", "--cap-add", "NET_ADMIN", "--entrypoint", "sh",
+		c.image, "-euc", script)
+}
+
+// AssertContained sends packets to addresses of pods and services that do not
+// exist, from every node and from a pod on it where there is one. It returns an
+// error where one of them is not refused at once, and ErrEscaped where any
+// packet for a pod or a service, of this check or of anything that ran since
+// the cluster was started, left the nodes' network.
+func (c *Cluster) AssertContained(ctx context.Context) error {
+	dead, err := c.deadAddresses()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, n := range c.nodes {
+		out, err := c.docker.Pipe(ctx, strings.NewReader(knock(dead)), "exec", "--interactive", n.name, "bash", "-u")
+		if err == nil && out != "" {
+			err = fmt.Errorf("from node %s: %s", n.name, strings.ReplaceAll(out, "\n", "; "))
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, c.escapes(ctx))...)
+}
+
+// deadAddresses are the last usable address of each node's pods, one of no
+// node, and the last of the services.
+func (c *Cluster) deadAddresses() ([]string, error) {
+	ranges := []string{podRange, serviceRange}
+	for _, n := range c.nodes {
+		ranges = append(ranges, n.pods)
+	}
+	var addresses []string
+	for _, r := range ranges {
+		prefix, err := netip.ParsePrefix(r)
+		if err != nil {
+			return nil, err
+		}
+		addresses = append(addresses, lastHost(prefix).String())
+	}
+	return addresses, nil
+}
+
+// lastHost is the last address of an IPv4 range before its broadcast address.
+func lastHost(prefix netip.Prefix) netip.Addr {
+	bytes := prefix.Masked().Addr().As4()
+	for i := range bytes {
+		if free := prefix.Bits() - 8*i; free < 8 {
+			bytes[i] |= 0xff >> max(free, 0)
+		}
+	}
+	return netip.AddrFrom4(bytes).Prev()
+}
+
+// knock is a bash script that tells of each address that does not refuse a
+// connection at once with an error of routing, from the node and from a pod.
+func knock(addresses []string) string {
+	return fmt.Sprintf(`
+try() {
+  said=$(timeout 3 "${@:2}" bash -c "exec 3<>/dev/tcp/$1/9" 2>&1) && said="connected"
+  case $said in
+  *"No route to host"* | *"etwork is unreachable"* | *"rohibited"*) ;;
+  *) echo "$1 ${*:2}: ${said:-no answer}" ;;
+  esac
+}
+pod=$(find /run/netns /var/run/netns -name 'cni-*' 2>/dev/null | head -n 1)
+for address in %s; do
+  try "$address"
+  [ -z "$pod" ] || try "$address" nsenter "--net=$pod"
+done
+`, strings.Join(addresses, " "))
+}
+
+// escapes is ErrEscaped if the counters have counted anything.
+func (c *Cluster) escapes(ctx context.Context) error {
+	rules, err := c.onHost(ctx, "iptables -w -t mangle -L FORWARD -v -n -x")
+	if err != nil {
+		return err
+	}
+	counted := 0
+	for line := range strings.Lines(rules) {
+		fields := strings.Fields(line)
+		if !strings.Contains(line, "kubectl-aml") || !strings.Contains(line, c.bridge) || len(fields) == 0 {
+			continue
+		}
+		counted++
+		if fields[0] != "0" {
+			return fmt.Errorf("%w: %s packets (%s)", ErrEscaped, fields[0], strings.Join(fields, " "))
+		}
+	}
+	if counted != 2 {
+		return fmt.Errorf("%d of 2 counters are in place: stop the nodes and run up again", counted)
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// node is what the pod network needs to know of a node.
+type node struct {
+	name    string
+	address string // on the nodes' network
+	pods    string // range of its pods' addresses
+}
+
+// findNodes waits until every node has an address and a range for its pods.
+func (c *Cluster) findNodes(ctx context.Context) error {
+	return poll(ctx, time.Minute, func(ctx context.Context) error {
+		list, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		c.nodes = nil
+		for _, item := range list.Items {
+			n := node{name: item.Name, pods: item.Spec.PodCIDR}
+			for _, address := range item.Status.Addresses {
+				if address.Type == corev1.NodeInternalIP {
+					n.address = address.Address
+				}
+			}
+			if n.pods == "" || n.address == "" {
+				return fmt.Errorf("node %s has no address or pod range yet", n.name)
+			}
+			c.nodes = append(c.nodes, n)
+		}
+		if len(c.nodes) != 2 {
+			return fmt.Errorf("cluster %s has %d nodes, 2 expected", c.Name, len(c.nodes))
+		}
+		slices.SortFunc(c.nodes, func(a, b node) int { return strings.Compare(a.name, b.name) })
+		return nil
+	})
+}
+
+// connectPods sets each node's pod network and routes, and shuts in what has
+// no place to go. It may be repeated.
+func (c *Cluster) connectPods(ctx context.Context, published bool) error {
+	var errs []error
+	for _, n := range c.nodes {
+		script := containment(c.subnet, !published)
+		if !published {
+			script = podNetwork(n, c.nodes) + script
+		}
+		_, err := c.docker.Pipe(ctx, strings.NewReader(script), "exec", "--interactive", n.name, "sh", "-eu")
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// podNetwork is a shell script that gives a node's pods addresses, and routes
+// to the pods of its peers.
+func podNetwork(n node, all []node) string {
+	var script strings.Builder
+	// The pods' addresses are kept in /run: none is in use after a restart.
+	fmt.Fprintf(&script, `mkdir -p /etc/cni/net.d
+cat > /etc/cni/net.d/.next <<'END'
+{
+  "cniVersion": "0.3.1",
+  "name": "aml",
+  "plugins": [
+    {
+      "type": "ptp", "ipMasq": false, "mtu": 1500,
+      "ipam": {
+        "type": "host-local", "dataDir": "/run/cni-ipam-state",
+        "routes": [{"dst": "0.0.0.0/0"}], "ranges": [[{"subnet": %q}]]
+      }
+    },
+    {"type": "portmap", "capabilities": {"portMappings": true}}
+  ]
+}
+END
+mv /etc/cni/net.d/.next /etc/cni/net.d/10-aml.conflist
+`, n.pods)
+	for _, peer := range all {
+		if peer.name != n.name {
+			fmt.Fprintf(&script, "ip route replace %s via %s\n", peer.pods, peer.address)
+		}
+	}
+	return script.String()
+}
+
+// containment is a shell script after which a packet for a pod or a service
+// that is gone is refused on the node: it would take the default route
+// otherwise, out of the cluster and out of the machine. Services have no routes
+// but are rewritten to pods, so what still bears a service's address by the time
+// it is filtered has no service. With shutIn, pods reach the nodes' network and
+// no further.
+func containment(subnet string, shutIn bool) string {
+	rules := []string{
+		"-d " + podRange + " -j RETURN",
+		"-d " + subnet + " -j RETURN",
+		"-d " + serviceRange + " -j REJECT --reject-with icmp-host-unreachable",
+	}
+	if shutIn {
+		rules = append(rules, "-s "+podRange+" -j REJECT --reject-with icmp-net-prohibited")
+	}
+	script := "ip route replace unreachable " + podRange + "\n" +
+		"iptables -w -N AML-CONTAIN 2>/dev/null || true\n"
+	for _, rule := range rules {
+		script += fmt.Sprintf("iptables -w -C AML-CONTAIN %[1]s 2>/dev/null || iptables -w -A AML-CONTAIN %[1]s\n", rule)
+	}
+	for _, chain := range []string{"FORWARD", "OUTPUT"} {
+		script += fmt.Sprintf("iptables -w -C %[1]s -j AML-CONTAIN 2>/dev/null || iptables -w -I %[1]s -j AML-CONTAIN\n", chain)
+	}
+	return script
+}
+
+// waitReady waits until every node takes pods.
+func (c *Cluster) waitReady(ctx context.Context) error {
+	return poll(ctx, 2*time.Minute, func(ctx context.Context) error {
+		list, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, item := range list.Items {
+			ready := slices.ContainsFunc(item.Status.Conditions, func(condition corev1.NodeCondition) bool {
+				return condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue
+			})
+			if !ready {
+				return fmt.Errorf("node %s is not ready: kubectl describe node %s", item.Name, item.Name)
+			}
+		}
+		return nil
+	})
+}
+
+// accelerators are what the worker says it has, as if device plugins ran on it.
+func accelerators() corev1.ResourceList {
+	return corev1.ResourceList{"nvidia.com/gpu": resource.MustParse("2"), "xilinx.com/fpga": resource.MustParse("1")}
+}
+
+// addAccelerators writes the accelerators into the worker's status. The kubelet
+// keeps resources that it does not know, and counts them as allocatable.
+func (c *Cluster) addAccelerators(ctx context.Context) error {
+	worker := c.Name + "-worker"
+	item, err := c.client.CoreV1().Nodes().Get(ctx, worker, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	patch, missing := `{"status":{"capacity":{%[1]s},"allocatable":{%[1]s}}}`, []string{}
+	for name, quantity := range accelerators() {
+		is, ok := item.Status.Allocatable[name]
+		if !ok || is.Cmp(quantity) != 0 {
+			missing = append(missing, fmt.Sprintf("%q:%q", name, quantity.String()))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	_, err = c.client.CoreV1().Nodes().Patch(ctx, worker, types.StrategicMergePatchType,
+		fmt.Appendf(nil, patch, strings.Join(missing, ",")), metav1.PatchOptions{}, "status")
+	return err
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cluster
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/kubectl-aml/kubectl-aml/e2e/cluster/internal/image"
+	"github.com/kubectl-aml/kubectl-aml/e2e/cluster/internal/recipe"
+)
+
+// nodeNetwork is the container network that kind puts its nodes on.
+const nodeNetwork = "kind"
+
+const publishedRegistry = "docker.io/library/registry:3"
+
+func (s *session) registryName() string {
+	return s.opts.Name + "-registry"
+}
+
+// registryHost is the registry's name for this machine and, by the nodes'
+// configuration, for pods.
+func (s *session) registryHost() string {
+	return fmt.Sprintf("localhost:%d", s.opts.RegistryPort)
+}
+
+// network makes sure of the network that kind would make, and learns its range.
+func (s *session) network(ctx context.Context) error {
+	const format = "{{.Id}} {{(index .IPAM.Config 0).Subnet}}"
+	about, err := s.docker.Do(ctx, "network", "inspect", nodeNetwork, "--format", format)
+	if err != nil {
+		if _, err := s.docker.Do(ctx, "network", "create", "--driver", "bridge", nodeNetwork); err != nil {
+			return err
+		}
+		if about, err = s.docker.Do(ctx, "network", "inspect", nodeNetwork, "--format", format); err != nil {
+			return err
+		}
+	}
+	id, subnet, ok := strings.Cut(about, " ")
+	if !ok || len(id) < 12 {
+		return fmt.Errorf("docker network %s: unexpected description %q", nodeNetwork, about)
+	}
+	s.bridge, s.subnet = "br-"+id[:12], subnet
+	return nil
+}
+
+// registry makes sure that the registry runs and answers.
+func (s *session) registry(ctx context.Context) error {
+	ref, err := s.registryImage(ctx)
+	if err != nil {
+		return err
+	}
+	identity, err := s.docker.Do(ctx, "image", "inspect", "--format", "{{.Id}}", ref)
+	if err != nil && !s.published { // a published one is pulled by "run"
+		return err
+	}
+	identity = fmt.Sprintf("%s %d", cmp.Or(identity, ref), s.opts.RegistryPort)
+	is, err := s.docker.Do(ctx, "ps", "--filter", "name=^/?"+s.registryName()+"$", "--format", `{{.Label "aml.registry"}}`)
+	if err != nil || is == identity && s.registryAnswers(ctx) == nil {
+		return err
+	}
+	return s.store.Watch(ctx, "registry "+s.registryHost(), "started", func(ctx context.Context, _ io.Writer) error {
+		if _, err := s.docker.Do(ctx, "rm", "--force", s.registryName()); err != nil && !strings.Contains(err.Error(), "No such") {
+			return err
+		}
+		_, err := s.docker.Do(ctx, "run", "--detach", "--name", s.registryName(), "--restart", "unless-stopped",
+			"--label", "aml.registry="+identity, "--network", nodeNetwork,
+			"--publish", fmt.Sprintf("127.0.0.1:%d:5000", s.opts.RegistryPort),
+			"--volume", s.registryName()+":/var/lib/registry", ref)
+		if err != nil {
+			return err
+		}
+		return poll(ctx, 30*time.Second, s.registryAnswers)
+	})
+}
+
+// registryAnswers is nil once the registry answers.
+func (s *session) registryAnswers(ctx context.Context) error {
+	_, err := image.Digest(ctx, s.registryHost()+"/none:none")
+	return err
+}
+
+// registryImage makes sure that the engine has the registry's own image.
+func (s *session) registryImage(ctx context.Context) (string, error) {
+	if s.published {
+		return publishedRegistry, nil
+	}
+	made := s.book.Registry()
+	ref := "kubectl-aml/registry:" + made.Key
+	if _, err := s.docker.Do(ctx, "image", "inspect", "--format", "{{.Id}}", ref); err == nil {
+		return ref, nil
+	}
+	img, err := made.Make(ctx)
+	if err != nil {
+		return "", err
+	}
+	var archive bytes.Buffer
+	if err := image.Save(&archive, ref, img); err != nil {
+		return "", err
+	}
+	_, err = s.docker.Pipe(ctx, &archive, "load", "--quiet")
+	return ref, err
+}
+
+// push makes sure that the registry has the image, and returns its reference by digest.
+func (s *session) push(ctx context.Context, made recipe.Image) (string, error) {
+	repository := s.registryHost() + "/" + made.Repository
+	byKey := repository + ":" + made.Key
+	digest, err := image.Digest(ctx, byKey)
+	if err != nil {
+		return "", err
+	}
+	if digest == "" || made.Tag != "" && !s.hasTag(ctx, repository+":"+made.Tag, digest) {
+		img, err := made.Make(ctx)
+		if err != nil {
+			return "", err
+		}
+		err = s.store.Watch(ctx, "push "+made.Repository, "done", func(ctx context.Context, _ io.Writer) error {
+			if made.Tag != "" {
+				if _, err := image.Push(ctx, repository+":"+made.Tag, img); err != nil {
+					return err
+				}
+			}
+			digest, err = image.Push(ctx, byKey, img)
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return repository + "@" + digest, nil
+}
+
+func (s *session) hasTag(ctx context.Context, ref, digest string) bool {
+	is, err := image.Digest(ctx, ref)
+	return err == nil && is == digest
+}
+
+// writeHosts tells the nodes' containerd where the registry is: under the name
+// that this machine uses, and, where nothing published can be reached, in the
+// place of Kubernetes' own. It returns the folder to mount.
+func (s *session) writeHosts() (string, error) {
+	hosts := []string{s.registryHost()}
+	if !s.published {
+		hosts = append(hosts, "registry.k8s.io")
+	}
+	dir := filepath.Join(s.folder(), "certs.d")
+	var errs []error
+	for _, host := range hosts {
+		errs = append(errs, os.MkdirAll(filepath.Join(dir, host), 0o755),
+			os.WriteFile(filepath.Join(dir, host, "hosts.toml"), []byte(hostsFile(s.registryName())), 0o644))
+	}
+	return dir, errors.Join(errs...)
+}
+
+// hostsFile sends containerd to the registry of that name on the nodes' network.
+func hostsFile(registry string) string {
+	address := "http://" + registry + ":5000"
+	return fmt.Sprintf("server = %q\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", address, address)
+}
