@@ -9,7 +9,7 @@ stops softly (SIGUSR1) or at once does not matter: when it is told to end, nothi
 - name: limiter
   image: {{ .root.Values.limiter.image | quote }}
   restartPolicy: Always
-  args: [-db, -f, /etc/limiter/haproxy.cfg]
+  command: [haproxy, -db, -f, /etc/limiter/haproxy.cfg]
   env:
     - {name: LISTEN, value: "0.0.0.0:9001"}
     - {name: METRICS, value: "0.0.0.0:9002"}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+// Package e2e proves what a user sees: the plugin's own binary against a real
+// cluster, as a ServiceAccount that may no more than edit one namespace.
+package e2e
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// What the suite is given, and what TestMain adds for the tests.
+const (
+	kubeconfigVar  = "KUBECONFIG"
+	registryVar    = "AML_REGISTRY"
+	environmentVar = "AML_ENVIRONMENT_IMAGE"
+	pluginVar      = "AML_E2E_PLUGIN"
+	loaderVar      = "AML_E2E_LOADER"
+)
+
+func TestMain(m *testing.M) {
+	code, err := runSuite(context.Background(), m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+	}
+	os.Exit(code)
+}
+
+func runSuite(ctx context.Context, m *testing.M) (int, error) {
+	if os.Getenv("AML_E2E") != "1" {
+		return 1, fmt.Errorf("these tests need a cluster with a registry: run make e2e, which makes one")
+	}
+	for _, name := range []string{kubeconfigVar, registryVar, environmentVar} {
+		if os.Getenv(name) == "" {
+			return 1, fmt.Errorf("%s is not set: run make e2e, or eval \"$(go run ./hack/cluster up)\"", name)
+		}
+	}
+	dir, err := os.MkdirTemp("", "aml-e2e-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	plugin, err := buildGo(ctx, dir, "kubectl-aml", "../cmd/kubectl-aml")
+	if err != nil {
+		return 1, err
+	}
+	loader, err := buildGo(ctx, dir, "loader", "./loader")
+	if err != nil {
+		return 1, err
+	}
+	image, err := pushLoader(os.Getenv(registryVar), loader)
+	if err != nil {
+		return 1, fmt.Errorf("push the loader: %w", err)
+	}
+	for name, value := range map[string]string{pluginVar: plugin, loaderVar: image} {
+		if err := os.Setenv(name, value); err != nil {
+			return 1, err
+		}
+	}
+	return m.Run(), nil
+}
+
+func buildGo(ctx context.Context, dir, name, pkg string) (string, error) {
+	out := filepath.Join(dir, name)
+	build := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w: %s", pkg, err, text)
+	}
+	return out, nil
+}
+
+// pushLoader pushes an image of the one binary and returns it by digest.
+func pushLoader(registry, binary string) (string, error) {
+	content, err := os.ReadFile(binary)
+	if err != nil {
+		return "", err
+	}
+	var layer bytes.Buffer
+	files := tar.NewWriter(&layer)
+	if err := files.WriteHeader(&tar.Header{Name: "loader", Mode: 0o755, Size: int64(len(content))}); err != nil {
+		return "", err
+	}
+	if _, err := files.Write(content); err != nil {
+		return "", err
+	}
+	if err := files.Close(); err != nil {
+		return "", err
+	}
+	only, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(layer.Bytes())), nil
+	})
+	if err != nil {
+		return "", err
+	}
+	image, err := mutate.AppendLayers(empty.Image, only)
+	if err != nil {
+		return "", err
+	}
+	image, err = mutate.Config(image, v1.Config{Entrypoint: []string{"/loader"}, Cmd: []string{"sleep"}})
+	if err != nil {
+		return "", err
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		return "", err
+	}
+	ref, err := name.NewDigest(registry + "/aml/loader@" + digest.String())
+	if err != nil {
+		return "", err
+	}
+	return ref.String(), remote.Write(ref, image)
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+)
+
+func newDelete(o *options) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "delete",
+		Short: "Delete an endpoint or one of its versions",
+		Args:  exactArgs(0),
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newDeleteEndpoint(o), newDeleteVersion(o))
+	return c
+}
+
+func newDeleteEndpoint(o *options) *cobra.Command {
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:               "endpoint NAME",
+		Short:             "Delete an endpoint, all its versions, its keys and its history",
+		Args:              exactArgs(1),
+		ValidArgsFunction: o.completeEndpoints,
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := o.connect()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(c.Context(), timeout)
+			defer cancel()
+			return o.deleteEndpoint(ctx, s, args[0])
+		},
+	}
+	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "How long to wait for everything to be gone")
+	return c
+}
+
+// deleteEndpoint deletes the release first: whoever deploys at the same time
+// holds its Lease, and needs the keys.
+func (o *options) deleteEndpoint(ctx context.Context, s *Session, name string) error {
+	if _, err := s.endpoint(ctx, name); err != nil {
+		return err
+	}
+	if err := s.Releases.Delete(ctx, name, release.DeleteOptions{}); err != nil {
+		return err
+	}
+	if err := auth.Delete(ctx, s.Kube, s.Namespace, name); err != nil {
+		return fmt.Errorf("the endpoint is gone but its keys are not: %w", err)
+	}
+	o.answer("endpoint/%s deleted", name)
+	return nil
+}
+
+func newDeleteVersion(o *options) *cobra.Command {
+	var r rolloutFlags
+	c := &cobra.Command{
+		Use:   "version ENDPOINT VERSION",
+		Short: "Delete a version of an endpoint",
+		Long: "Delete a version of an endpoint. Its traffic goes to the default version. The default itself can be\n" +
+			"deleted when exactly one other version is left, which becomes the default.",
+		Args:              exactArgs(2),
+		ValidArgsFunction: o.completeVersions,
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.change(c.Context(), args[0], r, edit{
+				description: "delete version " + args[1],
+				done:        fmt.Sprintf("version/%s deleted", args[1]),
+				apply: func(d deployed) (chart.Values, error) {
+					next, err := d.DeleteVersion(args[1])
+					return d.with(next), err
+				},
+			})
+		},
+	}
+	r.add(c)
+	return c
+}
+
+// with returns the values of d changed to describe next. It brings no version
+// that d does not have.
+func (d deployed) with(next endpoint.Endpoint) chart.Values {
+	return d.values.With(next, chart.VersionValues{})
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+	"github.com/kubectl-aml/kubectl-aml/pkg/status"
+)
+
+// deployFlags are the flags of deploy.
+type deployFlags struct {
+	rolloutFlags
+	sourceFlags
+	versionName              string
+	traffic                  float64
+	trafficGiven             bool
+	makeDefault, makeControl bool
+	accelerator              string
+	replicas                 int
+	purpose                  string
+	routerImage, limiter     string
+	schedulingGrace          time.Duration
+}
+
+func newDeploy(o *options) *cobra.Command {
+	d := &deployFlags{}
+	c := &cobra.Command{
+		Use:   "deploy ENDPOINT",
+		Short: "Deploy a model as a version of an endpoint",
+		Long: "Deploy a model as a version of an endpoint, from the files that Azure ML v1 used. The endpoint is made\n" +
+			"if it is not there; a version that is there is replaced, pod by pod. The command returns when the\n" +
+			"version serves. If it does not get ready, the reason is shown and everything is as it was.",
+		Example: "  # The first version of an endpoint gets all requests\n" +
+			"  kubectl aml deploy diabetes --version-name blue -m model.pkl \\\n" +
+			"    --inference-config inferenceconfig.json --deploy-config deploymentconfig.json\n\n" +
+			"  # A second version, with 20 % of the requests\n" +
+			"  kubectl aml deploy diabetes --version-name green -m better/model.pkl --traffic 20 \\\n" +
+			"    --inference-config inferenceconfig.json --deploy-config deploymentconfig.json",
+		Args:              exactArgs(1),
+		ValidArgsFunction: o.completeEndpoints,
+		RunE: func(c *cobra.Command, args []string) error {
+			d.trafficGiven = c.Flags().Changed("traffic")
+			return o.deploy(c.Context(), args[0], d)
+		},
+	}
+	d.rolloutFlags.add(c)
+	d.sourceFlags.add(c, o.Getenv)
+	f := c.Flags()
+	f.StringVar(&d.versionName, "version-name", "", "Name of the version (default: the only one there is, or main)")
+	f.Float64Var(&d.traffic, "traffic", 0, "Percent of the requests for this version; kept if not given")
+	f.BoolVar(&d.makeDefault, "default", false, "Make this the version that gets what no other claims")
+	f.BoolVar(&d.makeControl, "control", false, "Mark this as the version that the others are treatments of")
+	f.StringVar(&d.accelerator, "accelerator", "", "Devices for each replica, as TYPE[:COUNT]; types: nvidia, amd, intel, fpga")
+	f.IntVar(&d.replicas, "replicas", 0, "Fixed number of replicas; goes before the deployment config")
+	f.StringVar(&d.purpose, "purpose", "", "DevTest (one router) or FastProd (two, spread over nodes); kept if not given")
+	f.StringVar(&d.routerImage, "router-image", o.Getenv("AML_ROUTER_IMAGE"), "Envoy image instead of the chart's")
+	f.StringVar(&d.limiter, "limiter-image", o.Getenv("AML_LIMITER_IMAGE"), "HAProxy image instead of the chart's")
+	f.DurationVar(&d.schedulingGrace, "scheduling-grace", time.Minute,
+		"How long a pod that fits on no node is waited for, unless the cluster is being scaled up")
+	return c
+}
+
+// deploy reads and checks everything before it touches anything: the files,
+// then the cluster, then the registry.
+func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error {
+	dryRun, format, err := f.parse()
+	if err != nil {
+		return err
+	}
+	plan, err := o.plan(name, f)
+	if err != nil {
+		return err
+	}
+	s, err := o.connect()
+	if err != nil {
+		return err
+	}
+	plan.versionName, err = s.target(ctx, name, plan.versionName)
+	if err != nil {
+		return err
+	}
+	if err := o.build(ctx, plan, f, dryRun); err != nil {
+		return err
+	}
+	work := &deployment{
+		revision: revision{options: o, session: s, flags: f.rolloutFlags, name: name, dryRun: dryRun},
+		plan:     plan, deployFlags: f,
+	}
+	result, err := work.run(ctx)
+	if err != nil {
+		return o.failed(err)
+	}
+	return o.report(result, work.done(result), dryRun, format)
+}
+
+// target is the version to deploy: the one named, else the only one there is.
+func (s *Session) target(ctx context.Context, name, versionName string) (string, error) {
+	d, err := s.endpoint(ctx, name)
+	switch {
+	case errors.Is(err, release.ErrNotFound) && versionName == "":
+		return "main", nil
+	case errors.Is(err, release.ErrNotFound):
+		return versionName, nil
+	case err != nil:
+		return "", err
+	case versionName != "":
+		return versionName, nil
+	case len(d.Versions) == 1:
+		return d.VersionNames()[0], nil
+	}
+	return "", usageError{fmt.Errorf("endpoint %q has versions %v: name one with --version-name, or a new one",
+		name, d.VersionNames())}
+}
+
+// deployment is one deploy at work.
+type deployment struct {
+	revision
+	*deployFlags
+	plan *plan
+	// madeKeys says that the Secret with the keys is ours to take back.
+	madeKeys bool
+}
+
+func (w *deployment) run(ctx context.Context) (release.Result, error) {
+	result, err := w.make(ctx, "deploy "+w.plan.versionName, func(current *release.Release) (map[string]any, error) {
+		return w.change(ctx, current)
+	}, w.ready)
+	if err != nil && w.madeKeys && result.Previous == nil && !w.flags.noRollback {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		if undoErr := auth.Delete(ctx, w.session.Kube, w.session.Namespace, w.name); undoErr != nil {
+			w.tell("warning: %v", undoErr)
+		}
+	}
+	return result, err
+}
+
+// change puts the version into what is in force.
+func (w *deployment) change(ctx context.Context, current *release.Release) (map[string]any, error) {
+	base, err := w.base(current)
+	if err != nil {
+		return nil, err
+	}
+	if w.purpose != "" {
+		base.Purpose = endpoint.Purpose(w.purpose)
+	}
+	next, err := base.Put(w.plan.versionName, w.plan.version, w.plan.placement)
+	if err != nil {
+		return nil, err
+	}
+	if next.Auth, err = w.keys(ctx, base.Auth, current == nil); err != nil {
+		return nil, err
+	}
+	fresh, err := chart.FreshVersion()
+	if err != nil {
+		return nil, err
+	}
+	values := base.values.With(next, fresh)
+	if w.routerImage != "" {
+		values.Router.Image = w.routerImage
+	}
+	if w.limiter != "" {
+		values.Limiter.Image = w.limiter
+	}
+	return values.Map()
+}
+
+// base is the endpoint to start from: the one in force or an empty one.
+func (w *deployment) base(current *release.Release) (deployed, error) {
+	if current != nil {
+		return read(*current)
+	}
+	values, err := chart.ParseValues(nil)
+	if err != nil {
+		return deployed{}, err
+	}
+	return deployed{Endpoint: values.Endpoint(w.name), values: values}, nil
+}
+
+// keys sees to the Secret with the endpoint's keys before there is a revision
+// that mounts it. The mode of an endpoint that is there stays unless the
+// deployment config says otherwise.
+func (w *deployment) keys(ctx context.Context, now endpoint.Auth, isNew bool) (endpoint.Auth, error) {
+	mode := now.Mode
+	if w.plan.auth != nil {
+		mode = w.plan.auth.Mode
+	}
+	if mode == endpoint.AuthNone {
+		return endpoint.Auth{Mode: mode}, nil
+	}
+	if !isNew && now.Mode == endpoint.AuthKey {
+		return now, nil
+	}
+	if w.dryRun != release.DryRunNone {
+		return endpoint.Auth{Mode: mode, ExistingSecret: auth.SecretName(w.name)}, nil
+	}
+	slot, err := chart.AuthSlot()
+	if err != nil {
+		return endpoint.Auth{}, err
+	}
+	made, err := auth.Ensure(ctx, w.session.Kube, auth.Options{
+		Namespace: w.session.Namespace, Endpoint: w.name, Slot: slot, Keys: w.plan.keys,
+	})
+	if err != nil {
+		return endpoint.Auth{}, err
+	}
+	w.madeKeys = made.Created
+	return endpoint.Auth{Mode: mode, ExistingSecret: made.Name}, nil
+}
+
+// ready returns when the version serves and every router knows of it.
+func (w *deployment) ready(ctx context.Context) error {
+	err := status.Wait(ctx, status.WaitOptions{
+		Client: w.session.Kube, Clock: w.Clock, Namespace: w.session.Namespace, Endpoint: w.name,
+		Router: true, Versions: []string{w.plan.versionName}, SchedulingGrace: w.schedulingGrace,
+		Report: func(line string) { w.tell("%s", line) },
+	})
+	if err != nil {
+		return err
+	}
+	return w.inForce(ctx)
+}
+
+// failed shows the last lines of the container that failed, above the error.
+func (o *options) failed(err error) error {
+	var f *status.FailedError
+	if errors.As(err, &f) && len(f.Logs) > 0 {
+		o.tell("last lines of container %s in pod %s:", f.Container, f.Pod)
+		for _, line := range f.Logs {
+			o.tell("  %s", line)
+		}
+	}
+	return err
+}
+
+func (w *deployment) done(r release.Result) string {
+	if r.Action == release.Installed {
+		return "created"
+	}
+	return "configured"
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
+)
+
+// rolloutFlags are the flags of every command that makes a revision.
+type rolloutFlags struct {
+	dryRun     string
+	wait       bool
+	timeout    time.Duration
+	noRollback bool
+	output     string
+}
+
+func (r *rolloutFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&r.dryRun, "dry-run", "none", `Must be "none", "client" (tell what would be done), or "server" `+
+		"(ask the cluster whether it would take it)")
+	f.BoolVar(&r.wait, "wait", true, "Wait until the change is ready and in force on every router")
+	f.DurationVar(&r.timeout, "timeout", 20*time.Minute, "How long to wait at most")
+	f.BoolVar(&r.noRollback, "no-rollback", false, "Keep a failed revision to look into it, instead of rolling back")
+	f.StringVarP(&r.output, "output", "o", "", "Output format. One of: json, yaml, name")
+}
+
+// parse refuses flags that make no sense.
+func (r *rolloutFlags) parse() (release.DryRun, printer.Format, error) {
+	format, err := printer.ParseFormat(r.output, printer.JSON, printer.YAML, printer.Name)
+	if err != nil {
+		return "", "", usageError{err}
+	}
+	switch r.dryRun {
+	case "none":
+		return release.DryRunNone, format, nil
+	case "client":
+		return release.DryRunClient, format, nil
+	case "server":
+		return release.DryRunServer, format, nil
+	}
+	return "", "", usageError{fmt.Errorf("dry-run %q is not known: write none, client or server", r.dryRun)}
+}
+
+// edit is a change of an endpoint that is there.
+type edit struct {
+	// description goes into the history, done into the answer.
+	description, done string
+	apply             func(deployed) (chart.Values, error)
+}
+
+// change makes a revision of an existing endpoint and returns when every
+// router runs it.
+func (o *options) change(ctx context.Context, name string, r rolloutFlags, e edit) error {
+	dryRun, format, err := r.parse()
+	if err != nil {
+		return err
+	}
+	s, err := o.connect()
+	if err != nil {
+		return err
+	}
+	if _, err := s.endpoint(ctx, name); err != nil {
+		return err
+	}
+	work := revision{options: o, session: s, flags: r, name: name, dryRun: dryRun}
+	result, err := work.make(ctx, e.description, func(current *release.Release) (map[string]any, error) {
+		if current == nil {
+			return nil, fmt.Errorf("endpoint %q was deleted meanwhile: deploy it again", name)
+		}
+		d, err := read(*current)
+		if err != nil {
+			return nil, err
+		}
+		values, err := e.apply(d)
+		if err != nil {
+			return nil, err
+		}
+		return values.Map()
+	}, work.inForce)
+	if err != nil {
+		return err
+	}
+	return o.report(result, e.done, dryRun, format)
+}
+
+// revision is one new revision of an endpoint in the making.
+type revision struct {
+	*options
+	session *Session
+	flags   rolloutFlags
+	name    string
+	dryRun  release.DryRun
+}
+
+// make applies the change, waits with ready unless told not to, and sees to it
+// that after a rollback the routers run the old configuration again.
+func (w revision) make(
+	ctx context.Context, description string, change release.Change, ready func(context.Context) error,
+) (release.Result, error) {
+	opts := release.ApplyOptions{
+		Description: description, DryRun: w.dryRun, KeepFailed: w.flags.noRollback, Timeout: w.flags.timeout,
+	}
+	if w.flags.wait {
+		opts.Ready = ready
+	}
+	result, err := w.session.Releases.Apply(ctx, w.name, change, opts)
+	if err != nil && result.RolledBack && result.Previous != nil {
+		// The caller may be gone already (Ctrl-C): what is undone must be undone
+		// on the routers too.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		if confirmErr := w.inForce(ctx); confirmErr != nil {
+			w.tell("warning: %v", confirmErr)
+		}
+	}
+	if result.Recovered {
+		w.tell("note: an earlier deployment of %s was cut off in the middle; its revision is marked as failed", w.name)
+	}
+	return result, err
+}
+
+// inForce returns when every router runs the configuration that the cluster holds.
+func (w revision) inForce(ctx context.Context) error {
+	cm, err := w.session.configMap(ctx, w.name)
+	if err != nil {
+		return err
+	}
+	return rollout.Confirm(ctx, rollout.ConfirmOptions{
+		Routers: rollout.NewRouters(w.session.Kube, w.session.Namespace, w.name),
+		Hash:    cm.Annotations[hashAnnotation], Clock: w.Clock,
+		Report: func(line string) { w.tell("%s", line) },
+	})
+}
+
+// hashAnnotation is where the chart writes the hash that the routers report.
+const hashAnnotation = "kubectl-aml/config-hash"
+
+// report answers what became of the endpoint.
+func (o *options) report(r release.Result, done string, dryRun release.DryRun, format printer.Format) error {
+	if r.Action == release.Unchanged {
+		done = "unchanged"
+	}
+	switch dryRun {
+	case release.DryRunClient:
+		done += " (dry run)"
+	case release.DryRunServer:
+		done += " (server dry run)"
+	case release.DryRunNone:
+	}
+	if format == printer.Table {
+		o.answer("endpoint/%s %s", r.Release.Name, done)
+		return nil
+	}
+	d, err := read(r.Release)
+	if err != nil {
+		return err
+	}
+	told := d.told(nil)
+	l := printer.Listing{Object: told, Names: []string{"endpoint/" + told.Name}}
+	return l.Print(o.Streams.Out, o.Streams.ErrOut, format)
+}

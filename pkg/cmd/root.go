@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+// Package cmd is the command line: one file per verb, flags in, one call of
+// the packages below, one answer out.
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
+)
+
+// Env is what the commands know of the world they run in. Tests give their own.
+type Env struct {
+	Streams genericiooptions.IOStreams
+	Clock   clock.WithTicker
+	Getenv  func(string) string
+	// Dir is the working directory: paths in Azure ML's files start there.
+	Dir string
+	// Holder says who is at work, to others who want to deploy at the same time.
+	Holder string
+	// Connect gives the clients for the cluster that the flags name.
+	Connect func(*genericclioptions.ConfigFlags) (*Session, error)
+}
+
+// Execute runs the command line args in this process's own environment.
+func Execute(ctx context.Context, args []string) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("the working directory cannot be read: %w", err)
+	}
+	env := Env{
+		Streams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
+		Clock:   clock.RealClock{},
+		Getenv:  os.Getenv,
+		Dir:     dir,
+		Holder:  holder(),
+	}
+	env.Connect = env.clusterSession
+	root := NewRoot(env)
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+func holder() string {
+	name, host := "somebody", "somewhere"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return name + "@" + host
+}
+
+// NewRoot returns the whole command tree.
+func NewRoot(env Env) *cobra.Command {
+	flags := genericclioptions.NewConfigFlags(true)
+	root := &cobra.Command{
+		Use:   "kubectl-aml",
+		Short: "Deploy machine-learning models to Kubernetes",
+		Long: "Deploy machine-learning models to Kubernetes.\n\n" +
+			"The score.py, inferenceconfig.json and deploymentconfig.json of Azure ML v1 are served as they are,\n" +
+			"several versions behind one endpoint, with nothing installed in the cluster beforehand.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl aml"},
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetIn(env.Streams.In)
+	root.SetOut(env.Streams.Out)
+	root.SetErr(env.Streams.ErrOut)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	})
+	flags.AddFlags(root.PersistentFlags())
+	o := &options{Env: env, flags: flags}
+	groups := map[string][]*cobra.Command{
+		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o)},
+		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o)},
+		"call":    {newInvoke(o), newKeys(o)},
+		"plugin.": {newVersion(o)},
+	}
+	for _, g := range []cobra.Group{
+		{ID: "deploy", Title: "Deploy:"}, {ID: "look", Title: "Look:"},
+		{ID: "call", Title: "Call:"}, {ID: "plugin.", Title: "The plugin:"},
+	} {
+		root.AddGroup(&g)
+		for _, c := range groups[g.ID] {
+			c.GroupID = g.ID
+			root.AddCommand(c)
+		}
+	}
+	root.SetCompletionCommandGroupID("plugin.")
+	root.SetHelpCommandGroupID("plugin.")
+	return root
+}
+
+// options is what every command starts from.
+type options struct {
+	Env
+	flags *genericclioptions.ConfigFlags
+}
+
+func (o *options) connect() (*Session, error) { return o.Connect(o.flags) }
+
+// tell writes a line for people: never part of the answer.
+func (o *options) tell(format string, args ...any) {
+	fmt.Fprintf(o.Streams.ErrOut, format+"\n", args...)
+}
+
+// answer writes a line of the answer.
+func (o *options) answer(format string, args ...any) {
+	fmt.Fprintf(o.Streams.Out, format+"\n", args...)
+}
+
+// exactArgs refuses any other number of arguments, with the command's own form.
+func exactArgs(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return usageError{fmt.Errorf("%d arguments where %d belong: write %s", len(args), n, c.UseLine())}
+	}
+}
+
+func minArgs(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) >= n {
+			return nil
+		}
+		return usageError{fmt.Errorf("%d arguments where at least %d belong: write %s", len(args), n, c.UseLine())}
+	}
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+)
+
+// Session is the cluster and the namespace that a command works in.
+type Session struct {
+	Namespace string
+	REST      *rest.Config
+	Kube      kubernetes.Interface
+	Releases  Releases
+}
+
+// Releases is what the commands ask of Helm.
+type Releases interface {
+	Get(ctx context.Context, name string) (release.Release, error)
+	List(ctx context.Context, allNamespaces bool) ([]release.Release, error)
+	Apply(ctx context.Context, name string, change release.Change, o release.ApplyOptions) (release.Result, error)
+	Delete(ctx context.Context, name string, o release.DeleteOptions) error
+}
+
+// deployed is an endpoint as its release in force describes it.
+type deployed struct {
+	endpoint.Endpoint
+	release release.Release
+	values  chart.Values
+}
+
+// endpoint reads what is in force. The error of a missing one says how to see
+// those there are.
+func (s *Session) endpoint(ctx context.Context, name string) (deployed, error) {
+	r, err := s.Releases.Get(ctx, name)
+	if errors.Is(err, release.ErrNotFound) {
+		return deployed{}, fmt.Errorf("no endpoint %q in namespace %q: see kubectl aml get endpoints -n %s: %w",
+			name, s.Namespace, s.Namespace, release.ErrNotFound)
+	}
+	if err != nil {
+		return deployed{}, err
+	}
+	return read(r)
+}
+
+// read turns a release into the endpoint it holds.
+func read(r release.Release) (deployed, error) {
+	values, err := chart.ParseValues(r.Values)
+	if err != nil {
+		return deployed{}, fmt.Errorf("release %s/%s (chart %s): %w", r.Namespace, r.Name, r.ChartVersion, err)
+	}
+	return deployed{Endpoint: values.Endpoint(r.Name), release: r, values: values}, nil
+}
+
+// configMap is the router's configuration as the cluster holds it.
+func (s *Session) configMap(ctx context.Context, name string) (*corev1.ConfigMap, error) {
+	cm, err := s.Kube.CoreV1().ConfigMaps(s.Namespace).Get(ctx, name+"-router", metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("endpoint %q has lost its ConfigMap %s-router: deploy it again", name, name)
+	}
+	return cm, err
+}
+
+func (e Env) clusterSession(flags *genericclioptions.ConfigFlags) (*Session, error) {
+	if err := configured(flags); err != nil {
+		return nil, err
+	}
+	config, err := flags.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, err
+	}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	c, err := chart.Load()
+	if err != nil {
+		return nil, err
+	}
+	releases := release.New(flags, release.Options{
+		Namespace: namespace, Chart: c, Clock: e.Clock, Holder: e.Holder,
+		Log: func(line string) { fmt.Fprintln(e.Streams.ErrOut, line) },
+	})
+	return &Session{Namespace: namespace, REST: config, Kube: kube, Releases: releases}, nil
+}
+
+// configured refuses to go on without any cluster named: client-go would try
+// one on this machine.
+func configured(flags *genericclioptions.ConfigFlags) error {
+	config, err := flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return err
+	}
+	if len(config.Clusters) == 0 && *flags.APIServer == "" {
+		if _, err := rest.InClusterConfig(); err != nil {
+			return errors.New("no cluster is configured: set KUBECONFIG, or name a file with --kubeconfig")
+		}
+	}
+	return nil
+}
