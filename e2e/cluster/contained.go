@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -35,17 +36,17 @@ func (c *Cluster) onHost(ctx context.Context, script string) (string, error) {
 
 // AssertContained sends packets to addresses of pods and services that do not
 // exist, from every node and from a pod on it where there is one. It returns an
-// error where one of them is not refused at once, and ErrEscaped where any
-// packet for a pod or a service, of this check or of anything that ran since
-// the cluster was started, left the nodes' network.
+// error where anything answers, or where a node does not refuse its own packets
+// at once; and ErrEscaped where any packet for a pod or a service, of this check
+// or of anything that ran since the cluster was started, left the nodes' network.
 func (c *Cluster) AssertContained(ctx context.Context) error {
-	dead, err := c.deadAddresses()
-	if err != nil {
-		return err
-	}
 	var errs []error
 	for _, n := range c.nodes {
-		out, err := c.docker.Pipe(ctx, strings.NewReader(knock(dead)), "exec", "--interactive", n.name, "bash", "-u")
+		script, err := c.knock(n)
+		if err != nil {
+			return err
+		}
+		out, err := c.docker.Pipe(ctx, strings.NewReader(script), "exec", "--interactive", n.name, "bash", "-u")
 		if err == nil && out != "" {
 			err = fmt.Errorf("from node %s: %s", n.name, strings.ReplaceAll(out, "\n", "; "))
 		}
@@ -54,22 +55,42 @@ func (c *Cluster) AssertContained(ctx context.Context) error {
 	return errors.Join(append(errs, c.escapes(ctx))...)
 }
 
-// deadAddresses are the last usable address of each node's pods, one of no
-// node, and the last of the services.
-func (c *Cluster) deadAddresses() ([]string, error) {
-	ranges := []string{podRange, serviceRange}
+// knock is a bash script for a node that tells of each packet that was not
+// refused. What another node refuses, or this node refuses a pod, may show as
+// silence: the kernel sends such refusals once a second.
+func (c *Cluster) knock(n node) (string, error) {
+	var script strings.Builder
+	script.WriteString(`
+try() { # address, whether silence will do, command in front
+  said=$(timeout 2 "${@:3}" bash -c "exec 3<>/dev/tcp/$1/9" 2>&1) && said="connected"
+  case $2,$said in
+  *"No route to host"* | *"etwork is unreachable"* | *"rohibited"* | silent,) ;;
+  *) echo "$1 ${*:3}: ${said:-no answer}" ;;
+  esac
+}
+pod=$(find /run/netns -name 'cni-*' | head -n 1)
+`)
+	for _, r := range append([]string{podRange, serviceRange}, c.podRanges()...) {
+		prefix, err := netip.ParsePrefix(r)
+		if err != nil {
+			return "", err
+		}
+		patience := "refused"
+		if slices.Contains(c.podRanges(), r) && r != n.pods {
+			patience = "silent"
+		}
+		fmt.Fprintf(&script, "try %[1]s %[2]s\n[ -z \"$pod\" ] || try %[1]s silent nsenter --net=$pod\n", lastHost(prefix), patience)
+	}
+	return script.String(), nil
+}
+
+// podRanges are the ranges of the nodes' pods.
+func (c *Cluster) podRanges() []string {
+	var ranges []string
 	for _, n := range c.nodes {
 		ranges = append(ranges, n.pods)
 	}
-	var addresses []string
-	for _, r := range ranges {
-		prefix, err := netip.ParsePrefix(r)
-		if err != nil {
-			return nil, err
-		}
-		addresses = append(addresses, lastHost(prefix).String())
-	}
-	return addresses, nil
+	return ranges
 }
 
 // lastHost is the last address of an IPv4 range before its broadcast address.
@@ -81,25 +102,6 @@ func lastHost(prefix netip.Prefix) netip.Addr {
 		}
 	}
 	return netip.AddrFrom4(bytes).Prev()
-}
-
-// knock is a bash script that tells of each address that does not refuse a
-// connection at once with an error of routing, from the node and from a pod.
-func knock(addresses []string) string {
-	return fmt.Sprintf(`
-try() {
-  said=$(timeout 3 "${@:2}" bash -c "exec 3<>/dev/tcp/$1/9" 2>&1) && said="connected"
-  case $said in
-  *"No route to host"* | *"etwork is unreachable"* | *"rohibited"*) ;;
-  *) echo "$1 ${*:2}: ${said:-no answer}" ;;
-  esac
-}
-pod=$(find /run/netns /var/run/netns -name 'cni-*' 2>/dev/null | head -n 1)
-for address in %s; do
-  try "$address"
-  [ -z "$pod" ] || try "$address" nsenter "--net=$pod"
-done
-`, strings.Join(addresses, " "))
 }
 
 // escapes is ErrEscaped if the counters have counted anything.

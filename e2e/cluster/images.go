@@ -87,13 +87,7 @@ func (s *session) nodeImage(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.docker.Do(ctx, "image", "inspect", "--format", "{{.Id}}", ref); err == nil {
-		return ref, nil
-	}
-	return ref, s.store.Watch(ctx, "node image: pull", "done", func(ctx context.Context, _ io.Writer) error {
-		_, err := s.docker.Do(ctx, "pull", "--quiet", ref)
-		return err
-	})
+	return ref, s.pull(ctx, ref)
 }
 
 // images makes sure that the registry has the images of kubectl-aml's own.

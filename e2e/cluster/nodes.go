@@ -117,6 +117,7 @@ func (s *session) settle(ctx context.Context, c *Cluster, touched bool) error {
 		return c.addAccelerators(ctx)
 	}
 	if !touched {
+		s.store.Say("cluster %s … running", s.opts.Name)
 		return do(ctx, io.Discard)
 	}
 	return s.store.Watch(ctx, "cluster "+s.opts.Name+": network", "ready", do)

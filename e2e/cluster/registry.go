@@ -5,7 +5,6 @@ package cluster
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,11 +59,11 @@ func (s *session) registry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	identity, err := s.docker.Do(ctx, "image", "inspect", "--format", "{{.Id}}", ref)
-	if err != nil && !s.published { // a published one is pulled by "run"
+	id, err := s.docker.Do(ctx, "image", "inspect", "--format", "{{.Id}}", ref)
+	if err != nil {
 		return err
 	}
-	identity = fmt.Sprintf("%s %d", cmp.Or(identity, ref), s.opts.RegistryPort)
+	identity := fmt.Sprintf("%s %d", id, s.opts.RegistryPort)
 	is, err := s.docker.Do(ctx, "ps", "--filter", "name=^/?"+s.registryName()+"$", "--format", `{{.Label "aml.registry"}}`)
 	if err != nil || is == identity && s.registryAnswers(ctx) == nil {
 		return err
@@ -93,11 +92,11 @@ func (s *session) registryAnswers(ctx context.Context) error {
 // registryImage makes sure that the engine has the registry's own image.
 func (s *session) registryImage(ctx context.Context) (string, error) {
 	if s.published {
-		return publishedRegistry, nil
+		return publishedRegistry, s.pull(ctx, publishedRegistry)
 	}
 	made := s.book.Registry()
 	ref := "kubectl-aml/registry:" + made.Key
-	if _, err := s.docker.Do(ctx, "image", "inspect", "--format", "{{.Id}}", ref); err == nil {
+	if s.hasImage(ctx, ref) {
 		return ref, nil
 	}
 	img, err := made.Make(ctx)
@@ -110,6 +109,23 @@ func (s *session) registryImage(ctx context.Context) (string, error) {
 	}
 	_, err = s.docker.Pipe(ctx, &archive, "load", "--quiet")
 	return ref, err
+}
+
+// hasImage tells whether the engine has an image.
+func (s *session) hasImage(ctx context.Context, ref string) bool {
+	_, err := s.docker.Do(ctx, "image", "inspect", "--format", "{{.Id}}", ref)
+	return err == nil
+}
+
+// pull makes sure that the engine has an image that a registry has.
+func (s *session) pull(ctx context.Context, ref string) error {
+	if s.hasImage(ctx, ref) {
+		return nil
+	}
+	return s.store.Watch(ctx, "pull "+ref, "done", func(ctx context.Context, _ io.Writer) error {
+		_, err := s.docker.Do(ctx, "pull", "--quiet", ref)
+		return err
+	})
 }
 
 // push makes sure that the registry has the image, and returns its reference by digest.
