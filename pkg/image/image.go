@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+// Package image makes the image of a version: an environment image with the
+// models and the code as layers on top.
+//
+// No Docker is needed. The layers are written straight to the registry, one
+// for each model and one for the code, and only those that the registry does
+// not have. The same files give the same digest, wherever and whenever they
+// are packaged.
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
+)
+
+// AppRoot is the folder in the container that code and models are under.
+const AppRoot = "/var/azureml-app"
+
+// Source is what an image is made of.
+type Source struct {
+	// Environment names the image to build upon, by tag or digest.
+	Environment string
+	Code        amlv1.Code
+	Models      []Model
+}
+
+// Options say how to reach the registries. The zero Options are fit for use.
+type Options struct {
+	// Keychain has the logins; nil is that of Docker's configuration.
+	Keychain authn.Keychain
+	// Transport carries the requests; nil is the default one.
+	Transport http.RoundTripper
+	// Insecure allows plain HTTP. Without it, only registries on this machine
+	// (localhost, 127.0.0.1) may be spoken to in plain text.
+	Insecure bool
+	// Log is told what is going on, a line at a time; nil is nobody.
+	Log func(line string)
+
+	backoff *remote.Backoff
+}
+
+// Image is an image that is in the registry.
+type Image struct {
+	// Reference is REPOSITORY@sha256:DIGEST.
+	Reference string
+	// Environment is the image built upon, by digest.
+	Environment string
+	// Layers are those added to the environment: the models, then the code.
+	Layers []Layer
+	// Uploaded and Skipped count all blobs, those of the environment and the
+	// image's config too. Skipped ones were in the registry already.
+	Uploaded, Skipped int
+	// EntryScript, SourceDirectory and ModelDir are the values of
+	// AZUREML_ENTRY_SCRIPT, AZUREML_SOURCE_DIRECTORY and AZUREML_MODEL_DIR. The
+	// first two are relative to AppRoot, ModelDir is absolute. An empty one is
+	// not to be set.
+	EntryScript, SourceDirectory, ModelDir string
+	// IgnoreFile is the file that kept some of the code out; empty for none.
+	IgnoreFile string
+	// Ignored counts the files and folders that it kept out.
+	Ignored int
+}
+
+// Layer is one layer that was added.
+type Layer struct {
+	// Name is "code" or "model NAME:VERSION".
+	Name string
+	// Digest is sha256:….
+	Digest string
+	// Size is that of the layer as it travels, in bytes.
+	Size int64
+	// Uploaded is false when the registry had it already.
+	Uploaded bool
+}
+
+// Package adds models and code to an environment image and pushes the result
+// to repository, by digest, without a tag.
+//
+// It refuses, with one line that names the path: files that are not there,
+// links that lead out of their folder, devices and sockets, and files that
+// change while they are read. What a registry answers is told as a
+// *RegistryError. Memory does not grow with the size of the models, and
+// nothing is written to the disk.
+func Package(ctx context.Context, src Source, repository string, o Options) (Image, error) {
+	repo, err := name.NewRepository(repository, o.nameOptions()...)
+	if err != nil {
+		return Image{}, fmt.Errorf("repository %q is not valid: write it as HOST/NAME in lower case, "+
+			"such as example.azurecr.io/models", repository)
+	}
+	plan, err := planLayers(src)
+	if err != nil {
+		return Image{}, err
+	}
+	traffic := newTransport(o)
+	base, pinned, err := pull(ctx, src.Environment, o, traffic)
+	if err != nil {
+		return Image{}, err
+	}
+	layers, err := hashLayers(ctx, plan.contents, base, o)
+	if err != nil {
+		return Image{}, err
+	}
+	out := plan.image
+	out.Environment = pinned
+	img, err := assemble(base, pinned, out, layers)
+	if err != nil {
+		return Image{}, explain(err, "read", src.Environment)
+	}
+	out.Reference, err = push(ctx, repo, img, o, traffic)
+	if err != nil {
+		return Image{}, err
+	}
+	out.Uploaded, out.Skipped = traffic.counts()
+	for _, l := range layers {
+		out.Layers = append(out.Layers, Layer{Name: l.name, Digest: l.digest.String(), Size: l.size,
+			Uploaded: traffic.uploaded(l.digest.String())})
+	}
+	return out, nil
+}
+
+// plan is what goes into the image, before anything is read.
+type plan struct {
+	contents []content
+	image    Image
+}
+
+// content is what one layer holds.
+type content struct {
+	name    string
+	entries []entry
+	// packed is set for what gets smaller: code, not models.
+	packed bool
+}
+
+// planLayers looks at the files and finds everything that is wrong with them.
+func planLayers(src Source) (plan, error) {
+	models := slices.Clone(src.Models)
+	slices.SortFunc(models, compareModels)
+	p := plan{image: Image{ModelDir: modelDir(models), EntryScript: src.Code.EntryScript,
+		SourceDirectory: src.Code.SourceDirectory}}
+	var errs []error
+	for i, m := range models {
+		if i > 0 && compareModels(models[i-1], m) == 0 {
+			errs = append(errs, fmt.Errorf("model %s:%d is given twice: give one of them another name or version",
+				m.Name, m.Version))
+			continue
+		}
+		entries, err := modelEntries(m)
+		errs = append(errs, err)
+		p.contents = append(p.contents, content{name: "model " + m.String(), entries: entries})
+	}
+	// The code comes last: it changes most often, and what lies below a
+	// changed layer need not be unpacked again.
+	code, err := codeEntries(src.Code)
+	errs = append(errs, err)
+	p.contents = append(p.contents, content{name: "code", entries: code.entries, packed: true})
+	p.image.IgnoreFile, p.image.Ignored = code.ignoreFile, code.ignored
+	return p, errors.Join(errs...)
+}
+
+func hashLayers(ctx context.Context, contents []content, base v1.Image, o Options) ([]*layer, error) {
+	kind, err := base.MediaType()
+	if err != nil {
+		return nil, err
+	}
+	var layers []*layer
+	for _, c := range contents {
+		o.log("reading " + c.name)
+		l, err := newLayer(ctx, c, kind == types.DockerManifestSchema2)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, l)
+	}
+	return layers, nil
+}
+
+// assemble puts the layers on the base. The image can be run as it is: it has
+// the working directory and the variables that the chart sets too.
+func assemble(base v1.Image, pinned string, about Image, layers []*layer) (v1.Image, error) {
+	var adds []mutate.Addendum
+	for _, l := range layers {
+		adds = append(adds, mutate.Addendum{Layer: l, MediaType: l.mediaType, History: v1.History{
+			Created: v1.Time{Time: fixedTime()}, CreatedBy: "kubectl-aml " + l.name}})
+	}
+	img, err := mutate.Append(base, adds...)
+	if err != nil {
+		return nil, err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config := file.Config
+	config.WorkingDir = AppRoot
+	config.Env = setEnv(config.Env, "AML_APP_ROOT", AppRoot)
+	config.Env = setEnv(config.Env, "AZUREML_ENTRY_SCRIPT", about.EntryScript)
+	config.Env = setEnv(config.Env, "AZUREML_SOURCE_DIRECTORY", about.SourceDirectory)
+	config.Env = setEnv(config.Env, "AZUREML_MODEL_DIR", about.ModelDir)
+	labels := map[string]string{}
+	for k, v := range config.Labels {
+		labels[k] = v
+	}
+	_, labels["org.opencontainers.image.base.digest"], _ = strings.Cut(pinned, "@")
+	config.Labels = labels
+	return mutate.Config(img, config)
+}
+
+// setEnv sets or, with an empty value, removes a variable.
+func setEnv(env []string, key, value string) []string {
+	out := slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, key+"=") })
+	if value != "" {
+		out = append(out, key+"="+value)
+	}
+	return out
+}
+
+func (o Options) log(line string) {
+	if o.Log != nil {
+		o.Log(line)
+	}
+}

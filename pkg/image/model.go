@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package image
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Model is a model that lies on this machine.
+type Model struct {
+	// Name has 1 to 255 letters, digits, "-", "." and "_".
+	Name string
+	// Version counts from 1.
+	Version int
+	// Path is a file or a folder.
+	Path string
+}
+
+// String is NAME:VERSION.
+func (m Model) String() string { return m.Name + ":" + strconv.Itoa(m.Version) }
+
+// The longest name that is guessed from a path, as in Azure ML.
+const guessedName = 30
+
+var (
+	modelName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}$`)
+	reference = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}:[0-9]+$`)
+)
+
+// ParseModel reads a model as it is written on the command line:
+//
+//	PATH                  the name is that of the file or folder, without its
+//	                      extension, cut to 30 characters; the version is 1
+//	NAME=PATH             version 1
+//	NAME:VERSION=PATH
+//
+// Whether the path exists is not looked at. The error says what to write.
+func ParseModel(text string) (Model, error) {
+	left, right, named := strings.Cut(text, "=")
+	if named && !strings.ContainsAny(left, `/\`) {
+		return parseNamed(text, left, right)
+	}
+	switch {
+	case text == "":
+		return Model{}, errors.New("model is empty: write PATH or NAME:VERSION=PATH")
+	case strings.Contains(text, "://"):
+		return Model{}, fmt.Errorf("model %q cannot be fetched from a URL yet: download it and write NAME:VERSION=PATH", text)
+	case reference.MatchString(text):
+		return Model{}, fmt.Errorf("model %q has no path, and registered models are not available yet: write %s=PATH",
+			text, text)
+	}
+	name := guessName(text)
+	if !modelName.MatchString(name) {
+		return Model{}, fmt.Errorf("model %q gives no name: write NAME=%s, the name in letters, digits, -, . and _",
+			text, text)
+	}
+	return Model{Name: name, Version: 1, Path: text}, nil
+}
+
+func parseNamed(text, left, right string) (Model, error) {
+	name, number, versioned := strings.Cut(left, ":")
+	m := Model{Name: name, Version: 1, Path: right}
+	switch {
+	case !modelName.MatchString(name):
+		return Model{}, fmt.Errorf("model %q has the name %q: write NAME:VERSION=PATH, "+
+			"the name in up to 255 letters, digits, -, . and _, not beginning with a sign", text, name)
+	case right == "":
+		return Model{}, fmt.Errorf("model %q has no path: write %sPATH", text, text)
+	case !versioned:
+		return m, nil
+	}
+	version, err := strconv.ParseUint(number, 10, 31)
+	if err != nil || version == 0 || version > math.MaxInt32 {
+		return Model{}, fmt.Errorf("model %q has the version %q: write a whole number from 1, such as %s:1=%s",
+			text, number, name, right)
+	}
+	m.Version = int(version)
+	return m, nil
+}
+
+func guessName(text string) string {
+	base := path.Base(strings.ReplaceAll(text, `\`, "/"))
+	if base == "." || base == ".." || base == "/" {
+		return ""
+	}
+	name := strings.TrimSuffix(base, filepath.Ext(base))
+	if len(name) > guessedName {
+		name = name[:guessedName]
+	}
+	return name
+}
+
+func compareModels(a, b Model) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
+}
+
+const modelsRoot = AppRoot + "/azureml-models"
+
+// modelDir is the value of AZUREML_MODEL_DIR: the folder of the only model, or
+// the folder above all of them.
+func modelDir(models []Model) string {
+	switch len(models) {
+	case 0:
+		return ""
+	case 1:
+		return models[0].folder()
+	default:
+		return modelsRoot
+	}
+}
+
+// folder is where the file or folder of the model is put.
+func (m Model) folder() string {
+	return path.Join(modelsRoot, m.Name, strconv.Itoa(m.Version))
+}
