@@ -110,19 +110,24 @@ func (c *Cluster) escapes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	counted := 0
+	return escaped(rules, c.bridge)
+}
+
+// escaped reads the counters of a bridge from iptables' list of rules.
+func escaped(rules, bridge string) error {
+	counters := 0
 	for line := range strings.Lines(rules) {
 		fields := strings.Fields(line)
-		if !strings.Contains(line, "kubectl-aml") || !strings.Contains(line, c.bridge) || len(fields) == 0 {
+		if !strings.Contains(line, "kubectl-aml") || !slices.Contains(fields, bridge) {
 			continue
 		}
-		counted++
+		counters++
 		if fields[0] != "0" {
 			return fmt.Errorf("%w: %s packets (%s)", ErrEscaped, fields[0], strings.Join(fields, " "))
 		}
 	}
-	if counted != 2 {
-		return fmt.Errorf("%d of 2 counters are in place: stop the nodes and run up again", counted)
+	if counters != 2 {
+		return fmt.Errorf("%d of 2 counters are in place on the engine's host: stop the nodes and run up again", counters)
 	}
 	return nil
 }
