@@ -42,7 +42,8 @@ UNIT_PACKAGES = $(shell $(GO) list ./... | grep -v -E '^$(MODULE)/((charts|pkg/c
 
 .PHONY: build
 build: ## Build bin/kubectl-aml.
-	$(GO) build -ldflags '$(LDFLAGS)' -o bin/kubectl-aml ./cmd/kubectl-aml
+	@echo 'building bin/kubectl-aml $(VERSION)'
+	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/kubectl-aml ./cmd/kubectl-aml
 
 .PHONY: demo
 demo: build ## Make a cluster on this machine and serve two versions of a model on it.
@@ -104,7 +105,8 @@ docs: ## Generate docs/commands.md from the commands.
 .PHONY: dist
 dist: VERSION = $(RELEASE)
 dist: ## Build the release archives, and from them the krew manifest in plugins/.
-	$(GO) run ./hack/dist -version '$(VERSION)' -ldflags '$(LDFLAGS)'
+	@echo 'building release $(VERSION)'
+	@$(GO) run ./hack/dist -version '$(VERSION)' -ldflags '$(LDFLAGS)'
 
 .PHONY: ldflags
 ldflags:
