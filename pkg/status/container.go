@@ -14,13 +14,14 @@ import (
 
 // The kubelet's words for why a container waits.
 const (
-	reasonBackOff  = "ImagePullBackOff"
-	reasonPull     = "ErrImagePull"
-	reasonCrash    = "CrashLoopBackOff"
-	reasonOOM      = "OOMKilled"
-	oftenEnough    = 2 // exits after which another try is not worth waiting for
-	firstSignal    = 128
-	unhealthyEvent = "Unhealthy"
+	reasonBackOff = "ImagePullBackOff"
+	reasonPull    = "ErrImagePull"
+	reasonCrash   = "CrashLoopBackOff"
+	reasonOOM     = "OOMKilled"
+	oftenEnough   = 2 // exits after which another try is not worth waiting for
+	firstSignal   = 128
+	startupProbe  = "startup probe"
+	livenessProbe = "liveness probe"
 )
 
 // container is one container of a pod: what was asked for and what became of it.
@@ -49,7 +50,9 @@ func (c container) waitingFailure(waiting *corev1.ContainerStateWaiting) (Verdic
 		}
 	case "InvalidImageName", "ErrImageNeverPull", "SignatureValidationFailed":
 		return failed(waiting.Reason, c.pullMessage(waiting)), true
-	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+	case "RunContainerError":
+		return failed(waiting.Reason, sentence(c.say("cannot be started"), waiting.Message)), true
+	case "CreateContainerConfigError", "CreateContainerError":
 		if !slowNode(waiting.Message) {
 			return failed(waiting.Reason, sentence(c.say("cannot be created"), waiting.Message)), true
 		}
@@ -57,28 +60,28 @@ func (c container) waitingFailure(waiting *corev1.ContainerStateWaiting) (Verdic
 	return Verdict{}, false
 }
 
-// crash speaks up if the container keeps ending, or took longer to start than
+// crash speaks up if the container keeps ending, or takes longer to start than
 // it may.
 func (c container) crash() (Verdict, bool) {
-	last, previous := c.lastExit()
-	if last == nil || c.status.Ready || c.completed() {
-		return Verdict{}, false
-	}
-	looping := c.status.State.Waiting != nil && c.status.State.Waiting.Reason == reasonCrash
 	serving := c.status.State.Running != nil && c.status.Started != nil && *c.status.Started
-	often := c.exits() >= oftenEnough && last.ExitCode != 0 && !serving
-	late := c.killedBy("startup probe") && !serving
-	if !looping && !often && !late {
+	if c.status.Ready || serving || c.completed() {
 		return Verdict{}, false
 	}
-	reason := reasonCrash
+	last, previous := c.lastExit()
+	outOfMemory := last != nil && last.Reason == reasonOOM
+	looping := c.status.State.Waiting != nil && c.status.State.Waiting.Reason == reasonCrash
+	often := last != nil && c.exits() >= oftenEnough && last.ExitCode != 0
+	var v Verdict
 	switch {
-	case last.Reason == reasonOOM:
-		reason = reasonOOM
-	case late:
-		reason = ReasonStartupTime
+	case c.killedBy(startupProbe) && !outOfMemory:
+		v = failed(ReasonStartupTime, c.lateMessage())
+	case last == nil || !looping && !often:
+		return Verdict{}, false
+	case outOfMemory:
+		v = failed(reasonOOM, c.exitMessage(last))
+	default:
+		v = failed(reasonCrash, c.exitMessage(last))
 	}
-	v := failed(reason, c.exitMessage(last))
 	v.Previous = previous
 	return v, true
 }
@@ -114,11 +117,7 @@ func (c container) progressVerdict() Verdict {
 	if c.status.Started == nil || !*c.status.Started {
 		return progressing(ReasonStarting, c.say("is starting"))
 	}
-	words := ""
-	if event, ok := c.event(unhealthyEvent, "Readiness probe"); ok {
-		words = event.Message
-	}
-	return progressing(ReasonNotReady, sentence(c.say("runs but is not ready"), words))
+	return progressing(ReasonNotReady, sentence(c.say("runs but is not ready"), c.unhealthy("Readiness probe")))
 }
 
 // exitMessage says how the container ended, and how often it has.
@@ -133,18 +132,9 @@ func (c container) exitMessage(last *corev1.ContainerStateTerminated) string {
 			return c.say(fmt.Sprintf("was killed for using more memory than its limit of %s (OOMKilled, %s)", limit, times))
 		}
 		return c.say(fmt.Sprintf("was killed because its node ran out of memory (OOMKilled, %s)", times))
-	case c.killedBy("startup probe"):
-		words := ""
-		if event, ok := c.event(unhealthyEvent, "Startup probe"); ok {
-			words = event.Message
-		}
-		return sentence(c.say(fmt.Sprintf("did not start in the %s it may take (%s)", c.startupTime(), times)), words)
-	case c.killedBy("liveness probe"):
-		words := ""
-		if event, ok := c.event(unhealthyEvent, "Liveness probe"); ok {
-			words = event.Message
-		}
-		return sentence(c.say(fmt.Sprintf("was restarted for not answering its liveness probe (%s)", times)), words)
+	case c.killedBy(livenessProbe):
+		clause := fmt.Sprintf("was restarted for not answering its liveness probe (%s)", times)
+		return sentence(c.say(clause), c.unhealthy("Liveness probe"))
 	case last.Reason == "StartError" || last.Reason == "ContainerCannotRun":
 		return sentence(c.say("cannot be started"), last.Message)
 	case last.ExitCode > firstSignal:
@@ -154,13 +144,19 @@ func (c container) exitMessage(last *corev1.ContainerStateTerminated) string {
 	return sentence(c.say(fmt.Sprintf("exited with code %d (%s)", last.ExitCode, times)), lastLine(last.Message))
 }
 
+func (c container) lateMessage() string {
+	clause := fmt.Sprintf("did not start in the %s it may take", c.startupTime())
+	return sentence(c.say(clause), c.unhealthy("Startup probe"))
+}
+
 // lastExit is how the container ended last, and whether another instance of it
-// has been made since.
+// is running or waits to be made since.
 func (c container) lastExit() (exit *corev1.ContainerStateTerminated, previous bool) {
 	if c.status.State.Terminated != nil {
 		return c.status.State.Terminated, false
 	}
-	return c.status.LastTerminationState.Terminated, true
+	last := c.status.LastTerminationState.Terminated
+	return last, last != nil
 }
 
 // exits is how often the container has ended. What has restarted has ended as
@@ -186,12 +182,30 @@ func (c container) completed() bool {
 	return c.ordinaryInit() && exit != nil && exit.ExitCode == 0
 }
 
-// killedBy tells whether the kubelet said that it ended the container because
-// of the probe.
+// killedBy tells whether the kubelet has said that it ends the container because
+// of the probe. It says so long before the end if the container does not heed it.
 func (c container) killedBy(probe string) bool {
-	_, ok := c.event("Killing", "failed "+probe)
-	last, _ := c.lastExit()
-	return ok && last != nil
+	event, ok := c.event("Killing", "failed "+probe)
+	// One of an instance before tells nothing about this end.
+	return ok && !eventTime(event).Before(c.since())
+}
+
+// since is when the instance started that has ended last, or if none has, the
+// one that runs.
+func (c container) since() time.Time {
+	if last, _ := c.lastExit(); last != nil {
+		return last.StartedAt.Time
+	}
+	if c.status.State.Running != nil {
+		return c.status.State.Running.StartedAt.Time
+	}
+	return time.Time{}
+}
+
+// unhealthy is what the kubelet said last about the probe, if anything.
+func (c container) unhealthy(probe string) string {
+	event, _ := c.event("Unhealthy", probe)
+	return event.Message
 }
 
 // event returns the latest event of the container with the reason and the words.

@@ -17,12 +17,16 @@ import (
 // LogLines is how many lines of a failed container's log are kept.
 const LogLines = 20
 
-// maxLogBytes bounds them together.
-const maxLogBytes = 64 << 10
+const (
+	// searchLines is how many lines are read to find the cause in.
+	searchLines = 200
+	// maxLogBytes bounds them together.
+	maxLogBytes = 1 << 20
+)
 
 // lastLines returns the last lines of the container the verdict is about, those
-// of its previous instance if that is the one that failed. A log that cannot be
-// read is none: it must not hide the failure.
+// of its previous instance if that is the one that failed, at most searchLines.
+// A log that cannot be read is none: it must not hide the failure.
 func lastLines(ctx context.Context, client kubernetes.Interface, namespace string, v Verdict) []string {
 	if v.Pod == "" || v.Container == "" || !v.HasLog {
 		return nil
@@ -30,7 +34,7 @@ func lastLines(ctx context.Context, client kubernetes.Interface, namespace strin
 	o := corev1.PodLogOptions{
 		Container:  v.Container,
 		Previous:   v.Previous,
-		TailLines:  ptr.To[int64](LogLines),
+		TailLines:  ptr.To[int64](searchLines),
 		LimitBytes: ptr.To[int64](maxLogBytes),
 	}
 	raw, err := client.CoreV1().Pods(namespace).GetLogs(v.Pod, &o).DoRaw(ctx)
@@ -61,5 +65,29 @@ func printable(log string) []string {
 			return r
 		}, line)
 	}
-	return lines[max(0, len(lines)-LogLines):]
+	return lines
+}
+
+// cause finds the exception that ended a Python program in the lines it left:
+// of the last traceback, or if that exception was raised from another, the
+// first of those. It returns nothing if there is no traceback.
+func cause(lines []string) string {
+	exception := regexp.MustCompile(`^[A-Za-z_][\w.]*(: .*)?$`)
+	found, chained := "", false
+	for i := 0; i < len(lines); i++ {
+		switch {
+		case strings.HasPrefix(lines[i], "The above exception was the direct cause"):
+			chained = true
+		case strings.HasPrefix(lines[i], "Traceback (most recent call last):"):
+			i++
+			for i < len(lines) && (strings.HasPrefix(lines[i], " ") || lines[i] == "") {
+				i++
+			}
+			if i < len(lines) && exception.MatchString(lines[i]) && !chained {
+				found = lines[i]
+			}
+			chained = false
+		}
+	}
+	return found
 }

@@ -84,10 +84,14 @@ func TestVersionVerdict(t *testing.T) {
 		"start-error": {Failed, "CrashLoopBackOff", "pod green-a: container scoring cannot be started: " +
 			`exec: "python": executable file not found in $PATH`},
 		"startup-late": {Failed, "StartupProbeFailed", "pod green-a: container scoring did not start in the 10m0s " +
-			"it may take (once): Startup probe failed: HTTP probe failed with statuscode: 503"},
+			"it may take: Startup probe failed: HTTP probe failed with statuscode: 503"},
 		"liveness": {Failed, "CrashLoopBackOff", "pod green-a: container scoring was restarted for not answering " +
 			`its liveness probe (6 times): Liveness probe failed: Get "http://10.0.0.7:8080/": ` +
 			"context deadline exceeded"},
+		"startup-ending": {Failed, "StartupProbeFailed", "pod green-a: container scoring did not start in the 10m0s " +
+			"it may take: Startup probe failed: HTTP probe failed with statuscode: 503"},
+		"run-error": {Failed, "RunContainerError", "pod green-a: container scoring cannot be started: " +
+			`exec: "/nothing": no such file or directory`},
 		"starting": {Progressing, ReasonStarting, none + "container scoring is starting"},
 		"not-ready": {Progressing, ReasonNotReady, none + "container scoring runs but is not ready: " +
 			"Readiness probe failed: HTTP probe failed with statuscode: 503"},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -170,11 +171,21 @@ func (w *waiter) fail(ctx context.Context, f finding) error {
 	if w.seen < stableLooks {
 		return nil
 	}
+	lines := lastLines(ctx, w.Client, w.Namespace, f.verdict)
 	return &FailedError{
-		Object: f.object, Reason: f.verdict.Reason, Message: f.verdict.Message,
-		Pod: f.verdict.Pod, Container: f.verdict.Container,
-		Logs: lastLines(ctx, w.Client, w.Namespace, f.verdict),
+		Object: f.object, Reason: f.verdict.Reason,
+		Message: withCause(f.verdict.Message, cause(lines)),
+		Pod:     f.verdict.Pod, Container: f.verdict.Container,
+		Logs: lines[max(0, len(lines)-LogLines):],
 	}
+}
+
+// withCause adds the exception that ended a container, unless it is told already.
+func withCause(message, exception string) string {
+	if strings.Contains(message, exception) {
+		return message
+	}
+	return sentence(message, exception)
 }
 
 // excuse decides whether the wait goes on after a look that failed: it does

@@ -122,8 +122,8 @@ func TestWaitEndsWithAFailureThatLasts(t *testing.T) {
 	if want := []string{"loading", "Traceback"}; !slices.Equal(failure.Logs, want) {
 		t.Errorf("got the log %q, want %q", failure.Logs, want)
 	}
-	if len(asked) != 1 || !asked[0].Previous || *asked[0].TailLines != 20 || asked[0].Container != "scoring" {
-		t.Errorf("asked for the log by %+v, want the last 20 lines of the previous scoring container", asked)
+	if len(asked) != 1 || !asked[0].Previous || *asked[0].TailLines != 200 || asked[0].Container != "scoring" {
+		t.Errorf("asked for the log by %+v, want the last 200 lines of the previous scoring container", asked)
 	}
 	if want := []string{routerIsReady, greenStarts, greenCrashed}; !slices.Equal(lines, want) || s.looks != 3 {
 		t.Errorf("got %q after %d looks, want %q after 3", lines, s.looks, want)
