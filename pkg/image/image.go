@@ -35,8 +35,9 @@ const AppRoot = "/var/azureml-app"
 type Source struct {
 	// Environment names the image to build upon, by tag or digest.
 	Environment string
-	Code        amlv1.Code
-	Models      []Model
+	// Code as it was resolved. The zero Code is none.
+	Code   amlv1.Code
+	Models []Model
 }
 
 // Options say how to reach the registries. The zero Options are fit for use.
@@ -98,7 +99,7 @@ type Layer struct {
 // nothing is written to the disk.
 func Package(ctx context.Context, src Source, repository string, o Options) (Image, error) {
 	repo, err := name.NewRepository(repository, o.nameOptions()...)
-	if err != nil {
+	if err != nil || repository == "" || strings.Contains(repository, "://") {
 		return Image{}, fmt.Errorf("repository %q is not valid: write it as HOST/NAME in lower case, "+
 			"such as example.azurecr.io/models", repository)
 	}
@@ -125,7 +126,9 @@ func Package(ctx context.Context, src Source, repository string, o Options) (Ima
 	if err != nil {
 		return Image{}, err
 	}
-	out.Uploaded, out.Skipped = traffic.counts()
+	if out.Uploaded, out.Skipped, err = traffic.counts(img); err != nil {
+		return Image{}, err
+	}
 	for _, l := range layers {
 		out.Layers = append(out.Layers, Layer{Name: l.name, Digest: l.digest.String(), Size: l.size,
 			Uploaded: traffic.uploaded(l.digest.String())})
@@ -168,7 +171,9 @@ func planLayers(src Source) (plan, error) {
 	// changed layer need not be unpacked again.
 	code, err := codeEntries(src.Code)
 	errs = append(errs, err)
-	p.contents = append(p.contents, content{name: "code", entries: code.entries, packed: true})
+	if len(code.entries) > 0 {
+		p.contents = append(p.contents, content{name: "code", entries: code.entries, packed: true})
+	}
 	p.image.IgnoreFile, p.image.Ignored = code.ignoreFile, code.ignored
 	return p, errors.Join(errs...)
 }

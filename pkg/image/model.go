@@ -43,7 +43,8 @@ var (
 //	NAME=PATH             version 1
 //	NAME:VERSION=PATH
 //
-// Whether the path exists is not looked at. The error says what to write.
+// Whether the path exists is not looked at. The error is the end of a sentence
+// that begins with the text, and says what to write.
 func ParseModel(text string) (Model, error) {
 	left, right, named := strings.Cut(text, "=")
 	if named && !strings.ContainsAny(left, `/\`) {
@@ -51,17 +52,15 @@ func ParseModel(text string) (Model, error) {
 	}
 	switch {
 	case text == "":
-		return Model{}, errors.New("model is empty: write PATH or NAME:VERSION=PATH")
+		return Model{}, errors.New("is empty: write PATH or NAME:VERSION=PATH")
 	case strings.Contains(text, "://"):
-		return Model{}, fmt.Errorf("model %q cannot be fetched from a URL yet: download it and write NAME:VERSION=PATH", text)
+		return Model{}, errors.New("cannot be fetched from a URL yet: download it and write NAME:VERSION=PATH")
 	case reference.MatchString(text):
-		return Model{}, fmt.Errorf("model %q has no path, and registered models are not available yet: write %s=PATH",
-			text, text)
+		return Model{}, fmt.Errorf("has no path, and registered models are not available yet: write %s=PATH", text)
 	}
 	name := guessName(text)
 	if !modelName.MatchString(name) {
-		return Model{}, fmt.Errorf("model %q gives no name: write NAME=%s, the name in letters, digits, -, . and _",
-			text, text)
+		return Model{}, fmt.Errorf("gives no name: write NAME=%s, the name in letters, digits, -, . and _", text)
 	}
 	return Model{Name: name, Version: 1, Path: text}, nil
 }
@@ -71,17 +70,17 @@ func parseNamed(text, left, right string) (Model, error) {
 	m := Model{Name: name, Version: 1, Path: right}
 	switch {
 	case !modelName.MatchString(name):
-		return Model{}, fmt.Errorf("model %q has the name %q: write NAME:VERSION=PATH, "+
-			"the name in up to 255 letters, digits, -, . and _, not beginning with a sign", text, name)
+		return Model{}, fmt.Errorf("has the name %q: write NAME:VERSION=PATH, "+
+			"the name in up to 255 letters, digits, -, . and _, not beginning with a sign", name)
 	case right == "":
-		return Model{}, fmt.Errorf("model %q has no path: write %sPATH", text, text)
+		return Model{}, fmt.Errorf("has no path: write %sPATH", text)
 	case !versioned:
 		return m, nil
 	}
 	version, err := strconv.ParseUint(number, 10, 31)
 	if err != nil || version == 0 || version > math.MaxInt32 {
-		return Model{}, fmt.Errorf("model %q has the version %q: write a whole number from 1, such as %s:1=%s",
-			text, number, name, right)
+		return Model{}, fmt.Errorf("has the version %q: write a whole number from 1, such as %s:1=%s",
+			number, name, right)
 	}
 	m.Version = int(version)
 	return m, nil

@@ -129,14 +129,13 @@ func (o Options) remoteOptions(ctx context.Context, t http.RoundTripper) []remot
 }
 
 // countingTransport keeps requests off plain HTTP unless that is allowed, and
-// counts the blobs that travel.
+// notes the blobs that travel.
 type countingTransport struct {
 	next     http.RoundTripper
 	insecure bool
 
 	mu   sync.Mutex
 	sent map[string]bool
-	had  map[string]bool
 }
 
 func newTransport(o Options) *countingTransport {
@@ -144,7 +143,7 @@ func newTransport(o Options) *countingTransport {
 	if next == nil {
 		next = remote.DefaultTransport
 	}
-	return &countingTransport{next: next, insecure: o.Insecure, sent: map[string]bool{}, had: map[string]bool{}}
+	return &countingTransport{next: next, insecure: o.Insecure, sent: map[string]bool{}}
 }
 
 // RoundTrip refuses plain HTTP to other machines: the login would be readable
@@ -154,33 +153,33 @@ func (t *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &plainHTTPError{host: r.URL.Host}
 	}
 	answer, err := t.next.RoundTrip(r)
-	if err == nil {
-		t.count(r, answer.StatusCode)
+	if err == nil && r.Method == http.MethodPut && answer.StatusCode == http.StatusCreated {
+		// Only the end of a blob's upload has a digest; what its path is, each
+		// registry decides.
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.sent[r.URL.Query().Get("digest")] = true
 	}
 	return answer, err
 }
 
-func (t *countingTransport) count(r *http.Request, status int) {
-	if !strings.Contains(r.URL.Path, "/blobs/") {
-		return
+// counts tells how many blobs of an image were sent, and how many were not:
+// its layers, each once, and its config.
+func (t *countingTransport) counts(img v1.Image) (uploaded, skipped int, err error) {
+	manifest, err := img.Manifest()
+	if err != nil {
+		return 0, 0, err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	query := r.URL.Query()
-	switch {
-	case r.Method == http.MethodPut && status == http.StatusCreated:
-		t.sent[query.Get("digest")] = true
-	case r.Method == http.MethodPost && status == http.StatusCreated && query.Has("mount"):
-		t.had[query.Get("mount")] = true
-	case r.Method == http.MethodHead && status == http.StatusOK:
-		t.had[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]] = true
+	blobs := map[string]bool{manifest.Config.Digest.String(): true}
+	for _, l := range manifest.Layers {
+		blobs[l.Digest.String()] = true
 	}
-}
-
-func (t *countingTransport) counts() (uploaded, skipped int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.sent), len(t.had)
+	for digest := range blobs {
+		if t.uploaded(digest) {
+			uploaded++
+		}
+	}
+	return uploaded, len(blobs) - uploaded, nil
 }
 
 func (t *countingTransport) uploaded(digest string) bool {

@@ -113,6 +113,9 @@ type code struct {
 func codeEntries(c amlv1.Code) (code, error) {
 	root := strings.TrimPrefix(AppRoot, "/")
 	t := newTree()
+	if c.Directory == "" && c.Script == "" {
+		return code{}, nil
+	}
 	if c.Directory == "" {
 		info, err := os.Stat(c.Script)
 		if err != nil {

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package image
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseModel(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		text string
+		want Model
+		err  string
+	}{
+		"a file":                     {"models/model.pkl", Model{"model", 1, "models/model.pkl"}, ""},
+		"a folder":                   {"./bert/", Model{"bert", 1, "./bert/"}, ""},
+		"a path of Windows":          {`C:\models\model.pkl`, Model{"model", 1, `C:\models\model.pkl`}, ""},
+		"a long name is cut":         {strings.Repeat("a", 40) + ".pkl", Model{strings.Repeat("a", 30), 1, strings.Repeat("a", 40) + ".pkl"}, ""},
+		"a path with =":              {"./a=b/model.pkl", Model{"model", 1, "./a=b/model.pkl"}, ""},
+		"a name":                     {"sentiment=model.pkl", Model{"sentiment", 1, "model.pkl"}, ""},
+		"a name and a version":       {"sentiment:12=model.pkl", Model{"sentiment", 12, "model.pkl"}, ""},
+		"a path with = after a name": {"s:2=a=b.pkl", Model{"s", 2, "a=b.pkl"}, ""},
+		"nothing":                    {"", Model{}, "is empty: write PATH or NAME:VERSION=PATH"},
+		"a registered model": {"sentiment:3", Model{},
+			"has no path, and registered models are not available yet: write sentiment:3=PATH"},
+		"a URL":                 {"oci://x/y", Model{}, "cannot be fetched from a URL yet: download it and write NAME:VERSION=PATH"},
+		"a name without a path": {"sentiment:3=", Model{}, "has no path: write sentiment:3=PATH"},
+		"version 0": {"s:0=m.pkl", Model{},
+			`has the version "0": write a whole number from 1, such as s:1=m.pkl`},
+		"a version in words": {"s:v2=m.pkl", Model{},
+			`has the version "v2": write a whole number from 1, such as s:1=m.pkl`},
+		"a version too large": {"s:2147483648=m.pkl", Model{},
+			`has the version "2147483648": write a whole number from 1, such as s:1=m.pkl`},
+		"an empty name": {"=m.pkl", Model{}, `has the name "": write NAME:VERSION=PATH, ` +
+			"the name in up to 255 letters, digits, -, . and _, not beginning with a sign"},
+		"a name with a space": {"my model=m.pkl", Model{}, `has the name "my model": write NAME:VERSION=PATH, ` +
+			"the name in up to 255 letters, digits, -, . and _, not beginning with a sign"},
+		"a file with a space": {"my model.pkl", Model{},
+			"gives no name: write NAME=my model.pkl, the name in letters, digits, -, . and _"},
+		"the working directory": {".", Model{}, "gives no name: write NAME=., the name in letters, digits, -, . and _"},
+		"a hidden file":         {".pkl", Model{}, "gives no name: write NAME=.pkl, the name in letters, digits, -, . and _"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParseModel(c.text)
+			if c.err == "" {
+				equal(t, "error", err, nil)
+			} else {
+				equal(t, "error", err, c.err)
+			}
+			equal(t, "model", got, c.want)
+		})
+	}
+}
+
+func TestModelDir(t *testing.T) {
+	t.Parallel()
+	one, two := Model{"a", 1, "x"}, Model{"a", 2, "y"}
+	equal(t, "no model", modelDir(nil), "")
+	equal(t, "one model", modelDir([]Model{two}), "/var/azureml-app/azureml-models/a/2")
+	equal(t, "two versions of a model", modelDir([]Model{one, two}), "/var/azureml-app/azureml-models")
+}
+
+func FuzzParseModel(f *testing.F) {
+	for _, seed := range []string{"model.pkl", "a:1=b", "a=b", "a:1", "=", ":", "a:=", "./a=b", "a/../..", "é.pkl", "\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := ParseModel(text)
+		if err != nil {
+			if m != (Model{}) || strings.TrimSpace(err.Error()) == "" {
+				t.Errorf("%q: %v with %v", text, m, err)
+			}
+			return
+		}
+		if !modelName.MatchString(m.Name) || m.Version < 1 || m.Path == "" || !strings.HasSuffix(text, m.Path) {
+			t.Errorf("%q gives %+v", text, m)
+		}
+		if again, err := ParseModel(m.String() + "=" + m.Path); err != nil || again != m {
+			t.Errorf("%q gives %+v, but written in full %+v, %v", text, m, again, err)
+		}
+	})
+}
