@@ -179,9 +179,11 @@ func object(template, content string) Object {
 // plain takes the template's position away from what the chart itself says
 // with "fail": a caller cannot act on it. Other errors stay as they are.
 func plain(err error) error {
-	const mark = "error calling fail: "
-	if _, said, found := strings.Cut(err.Error(), mark); found {
-		return errors.New(said)
+	const mark = "execution error at ("
+	if rest, found := strings.CutPrefix(err.Error(), mark); found {
+		if _, said, found := strings.Cut(rest, "): "); found {
+			return errors.New(said)
+		}
 	}
 	return err
 }

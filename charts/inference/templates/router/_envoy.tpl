@@ -41,7 +41,8 @@ overload_manager:
       max_active_downstream_connections: 10000
 stats_config:
   stats_tags:
-  - {tag_name: aml_version, regex: '^cluster\.(([a-z][-a-z0-9]*)\.)'}
+  # Answers and times of a version's share are counted by V_or_default, those of pins by V.
+  - {tag_name: aml_version, regex: '^cluster\.(([a-z][-a-z0-9]*?)(?:_or_default)?\.)'}
   stats_matcher:
     inclusion_list:
       patterns:
