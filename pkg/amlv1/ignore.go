@@ -23,6 +23,8 @@ type pattern struct {
 	path *regexp.Regexp
 	// keep is set by a leading "!".
 	keep bool
+	// below is set when a folder itself does not match, only what is in it.
+	below bool
 }
 
 // neverNeeded are left out of every folder. An ignore file can bring them back
@@ -82,7 +84,8 @@ func ParseIgnore(src []byte) (Ignore, error) {
 		if err != nil {
 			return Ignore{}, fmt.Errorf("%d: %q is not a pattern: write the brackets as in [a-z]", i+1, line)
 		}
-		out.patterns = append(out.patterns, pattern{path: path, keep: keep})
+		out.patterns = append(out.patterns, pattern{path: path, keep: keep,
+			below: strings.HasSuffix(expression, `/.*)$`)})
 	}
 	return out, nil
 }
@@ -102,14 +105,23 @@ func (g Ignore) Match(path string) bool {
 }
 
 // MatchAll tells whether all files below a folder are left out for certain, so
-// that there is no need to look into it.
+// that there is no need to look into it. False may also mean that it cannot be
+// told from the folder alone.
 func (g Ignore) MatchAll(folder string) bool {
+	all := false
 	for _, p := range g.patterns {
 		if p.keep {
 			return false
 		}
+		// Every expression ends in "and what is below", so that what matches a
+		// folder matches all that is in it.
+		if p.below {
+			all = all || p.path.MatchString(folder+"/")
+		} else {
+			all = all || p.path.MatchString(folder)
+		}
 	}
-	return g.Match(folder + "/.")
+	return all
 }
 
 // clean takes spaces and the "!" off a line. ok is false for blank lines and
