@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package dataplane_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// load is a steady stream of POST requests to a router.
+type load struct {
+	router *router
+	stop   chan struct{}
+	done   sync.WaitGroup
+
+	mutex    sync.Mutex
+	versions map[string]int
+	failures map[string]int
+	sent     int
+}
+
+// startLoad sends so many requests a second, whatever the answers, until end.
+// Every fifth goes over a connection of its own: what fails for new or for kept
+// connections only is seen.
+func (r *router) startLoad(perSecond int) *load {
+	l := &load{router: r, stop: make(chan struct{}), versions: map[string]int{}, failures: map[string]int{}}
+	kept := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ticker := wall.NewTicker(time.Second / time.Duration(perSecond))
+	l.done.Go(func() {
+		defer ticker.Stop()
+		for {
+			select {
+			case <-l.stop:
+				return
+			case <-ticker.C():
+			}
+			l.sent++
+			client := kept
+			if l.sent%5 == 0 {
+				client = fresh
+			}
+			l.done.Go(func() { l.once(client) })
+		}
+	})
+	return l
+}
+
+func (l *load) once(client *http.Client) {
+	url := l.router.url + "/api/v1/service/sentiment/score"
+	request, err := http.NewRequestWithContext(l.router.t.Context(), http.MethodPost, url, strings.NewReader("{}"))
+	if err != nil {
+		l.router.t.Error(err)
+		return
+	}
+	request.Header.Set("Authorization", "Bearer "+primary)
+	got := do(client, request)
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if got.status == http.StatusOK {
+		l.versions[got.version()]++
+		return
+	}
+	l.failures[fmt.Sprintf("%d %s", got.status, strings.TrimSpace(got.body))]++
+}
+
+// end stops the stream, waits for the answers under way and fails the test for
+// each that was not 200. It returns how many were sent.
+func (l *load) end() int {
+	l.router.t.Helper()
+	close(l.stop)
+	l.done.Wait()
+	for failure, times := range l.failures {
+		l.router.t.Errorf("%d of %d requests lost: %s", times, l.sent, failure)
+	}
+	return l.sent
+}
