@@ -85,7 +85,7 @@ func TestAReplicaTakesOneRequestAtATimeAndRefusesInTime(t *testing.T) {
 	if many.Status["200"] != 1 || many.Status["503"] != 3 || many.Headers["Retry-After"] == "" {
 		t.Errorf("four requests of 1.5 s with 1 s of queue: %v, headers %v", many.Status, many.Headers)
 	}
-	if many.Bodies["queue wait exceeded"] != 3 {
+	if many.Bodies["too many requests: no replica was free in time"] != 3 {
 		t.Errorf("the refusals say %v", many.Bodies)
 	}
 	slow := c.send(url, 1, key, `-body={"sleep": 4}`)

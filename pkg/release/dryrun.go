@@ -10,11 +10,9 @@ import (
 	helmaction "helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chartutil"
 	helmrelease "helm.sh/helm/v3/pkg/release"
-)
 
-// renderedFor is the Kubernetes version of offline rendering: the oldest the
-// chart supports. Helm's own default is v1.20, which charts refuse.
-const renderedFor = "v1.29.0"
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+)
 
 // dryRun tells what Apply would do. It takes no Lease: that would be a change.
 func (c *Client) dryRun(ctx context.Context, name string, change Change, o ApplyOptions) (Result, error) {
@@ -68,7 +66,7 @@ func (s *session) try(ctx context.Context, at situation, values map[string]any,
 	install.DryRun, install.DryRunOption = true, string(o.DryRun)
 	install.IsUpgrade = at.inForce != nil
 	if o.DryRun == DryRunClient {
-		version, err := chartutil.ParseKubeVersion(renderedFor)
+		version, err := chartutil.ParseKubeVersion(chart.DefaultKubeVersion)
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 )
 
 // keptLines is how many of Helm's last log lines an error carries.
@@ -76,7 +78,12 @@ func (s *session) configure(ctx context.Context) (*helmaction.Configuration, *ga
 	config.Releases.Log = s.lines.add
 	config.Releases.MaxHistory = maxHistory // an install sets none
 	if s.opts.Backend.Kube != nil {
+		version, err := chartutil.ParseKubeVersion(chart.DefaultKubeVersion)
+		if err != nil {
+			return nil, nil, err
+		}
 		config.Capabilities = chartutil.DefaultCapabilities.Copy()
+		config.Capabilities.KubeVersion = *version
 	} else {
 		config.RESTClientGetter = s.restGetter()
 	}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The chart stands alone: plain Helm installs, tests, upgrades and uninstalls
+// it, and the plugin works on what Helm has installed.
+func TestPlainHelmInstallsTheChartAndThePluginTakesItOver(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.echo("blue", "sky") // only to have an image of the echo model
+	image := s.image("echo", "blue")
+	s.ok("delete", "endpoint", "echo")
+
+	values := filepath.Join(t.TempDir(), "values.yaml")
+	text, err := json.Marshal(map[string]any{
+		"defaultVersion": "blue",
+		"router":         map[string]any{"image": os.Getenv("AML_ROUTER_IMAGE")},
+		"limiter":        map[string]any{"image": os.Getenv("AML_LIMITER_IMAGE")},
+		"versions": map[string]any{"blue": map[string]any{"image": image, "entryScript": "echo/score.py",
+			"sourceDirectory": "echo", "modelDir": "/var/azureml-app/azureml-models/name/1"}},
+	})
+	must(t, err)
+	must(t, os.WriteFile(values, text, 0o600))
+	s.helm("install", "plain", "../charts/inference", "-f", values, "--wait", "--timeout", "4m")
+	s.helm("test", "plain", "--timeout", "2m")
+	secret, err := s.admin.CoreV1().Secrets(s.namespace).Get(t.Context(), "plain-keys", metav1.GetOptions{})
+	must(t, err)
+	key := string(secret.Data["primaryKey"])
+
+	if manifest := s.helm("get", "all", "plain"); strings.Contains(manifest, key) {
+		t.Error("a key stands in helm get all")
+	}
+	s.client().send(s.url("plain"), 3, bearer(key), "-body={}").allOK(t)
+	s.ok("traffic", "set", "plain", "blue=10")
+	s.helm("upgrade", "plain", "../charts/inference", "-f", values)
+	if s.key("plain") != key {
+		t.Error("an upgrade has changed the keys")
+	}
+	s.helm("uninstall", "plain", "--wait", "--timeout", "2m")
+}
+
+func (s *space) helm(args ...string) string {
+	s.t.Helper()
+	c := exec.CommandContext(s.t.Context(), "go", append([]string{"tool", "-modfile=../hack/tools/helm/go.mod", "helm",
+		"--namespace", s.namespace, "--kubeconfig", s.kubeconfig}, args...)...)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("helm %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// image is the image that a version runs, by digest.
+func (s *space) image(name, version string) string {
+	s.t.Helper()
+	var list struct {
+		Items []struct{ Name, Image string } `json:"items"`
+	}
+	must(s.t, json.Unmarshal([]byte(s.ok("get", "versions", name, "-o", "json").out), &list))
+	for _, v := range list.Items {
+		if v.Name == version {
+			return v.Image
+		}
+	}
+	s.t.Fatalf("endpoint %s has no version %s", name, version)
+	return ""
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/cmd"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release/releasetest"
+)
+
+// world is a cluster and a registry in memory, and somebody who types.
+type world struct {
+	t        *testing.T
+	cluster  *releasetest.Cluster
+	registry string
+	env      map[string]string
+	dir      string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.Logger(quiet())))
+	t.Cleanup(server.Close)
+	w := &world{t: t, cluster: releasetest.New("models"), env: map[string]string{}, dir: t.TempDir(),
+		registry: strings.TrimPrefix(server.URL, "http://")}
+	w.push("environment:1")
+	w.env["AML_REGISTRY"] = w.registry
+	w.env["AML_ENVIRONMENT_IMAGE"] = w.registry + "/environment:1"
+	w.write("score.py", "def init(): pass\ndef run(data): return data\n")
+	w.write("model.txt", "sky\n")
+	return w
+}
+
+func (w *world) push(image string) {
+	w.t.Helper()
+	ref, err := name.ParseReference(w.registry + "/" + image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	img, err := random.Image(64, 1)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := remote.Write(ref, img); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) write(file, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, file), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// said is what a command printed and ended with.
+type said struct {
+	out, err string
+	code     int
+}
+
+func (w *world) run(args ...string) said {
+	w.t.Helper()
+	var out, errOut bytes.Buffer
+	env := cmd.Env{
+		Streams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut},
+		Clock:   clock.RealClock{},
+		Getenv:  func(name string) string { return w.env[name] },
+		Dir:     w.dir,
+		Holder:  "ada@desk",
+		Connect: w.connect,
+	}
+	root := cmd.NewRoot(env)
+	root.SetArgs(args)
+	err := root.ExecuteContext(w.t.Context())
+	if message := cmd.Message(err); message != "" {
+		errOut.WriteString("error: " + message + "\n")
+	}
+	return said{out.String(), w.plain(errOut.String()), cmd.ExitCode(err)}
+}
+
+func (w *world) connect(flags *genericclioptions.ConfigFlags) (*cmd.Session, error) {
+	c, err := chart.Load()
+	if err != nil {
+		return nil, err
+	}
+	releases := release.New(flags, release.Options{Namespace: "models", Chart: c, Holder: "ada@desk",
+		Backend: release.Backend{Kubernetes: w.cluster.Clientset, Kube: w.cluster}})
+	return &cmd.Session{Namespace: "models", Kube: w.cluster.Clientset, Releases: releases}, nil
+}
+
+// plain takes out what differs from run to run.
+func (w *world) plain(text string) string {
+	text = strings.ReplaceAll(text, w.registry, "REGISTRY")
+	text = strings.ReplaceAll(text, w.dir, "DIR")
+	return regexp.MustCompile(`sha256:[0-9a-f]{64}`).ReplaceAllString(text, "DIGEST")
+}
+
+func (w *world) deploy(version string, args ...string) said {
+	w.t.Helper()
+	return w.run(append([]string{"deploy", "diabetes", "--version-name", version, "--wait=false",
+		"--entry-script", "score.py", "-m", "model.txt"}, args...)...)
+}
+
+func (w *world) mustDeploy(version string, args ...string) {
+	w.t.Helper()
+	if r := w.deploy(version, args...); r.code != 0 {
+		w.t.Fatalf("deploy %s ended with %d: %s", version, r.code, r.err)
+	}
+}
+
+func TestDeployTellsWhatItDid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, step := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--dry-run", "client"}, "endpoint/diabetes created (dry run)\n"},
+		{nil, "endpoint/diabetes created\n"},
+		{nil, "endpoint/diabetes unchanged\n"},
+		{[]string{"--replicas", "2", "--dry-run", "server"}, "endpoint/diabetes configured (server dry run)\n"},
+		{[]string{"--replicas", "2"}, "endpoint/diabetes configured\n"},
+		{[]string{"--replicas", "2", "-o", "name"}, "endpoint/diabetes\n"},
+	} {
+		if r := w.deploy("blue", step.args...); r.out != step.want || r.code != 0 {
+			t.Errorf("deploy %v: exit code %d, %q, want %q\n%s", step.args, r.code, r.out, step.want, r.err)
+		}
+	}
+}
+
+func TestTheListingsShowWhatWasDeployed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustDeploy("blue")
+	w.mustDeploy("green", "--traffic", "20", "--accelerator", "nvidia:2")
+	for command, want := range map[string]string{
+		"get versions": `NAME    ENDPOINT   TRAFFIC   READY   ROLE      ACCELERATOR
+blue    diabetes   80%       0/0     default   <none>
+green   diabetes   20%       0/0     <none>    nvidia:2
+`,
+		"get endpoints -o name": "endpoint/diabetes\n",
+		"get versions -o name":  "version/blue\nversion/green\n",
+		"traffic get diabetes": `VERSION   DECLARED   EFFECTIVE   ROLE
+blue      0%         80%         default
+green     20%        20%         <none>
+`,
+	} {
+		if r := w.run(strings.Fields(command)...); r.out != want || r.code != 0 {
+			t.Errorf("%s: exit code %d\n%s\nwant\n%s", command, r.code, r.out+r.err, want)
+		}
+	}
+	var list struct {
+		Items []struct {
+			Name     string `json:"name"`
+			Revision int    `json:"revision"`
+			Versions []any  `json:"versions"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal([]byte(w.run("get", "endpoints", "-o", "json").out), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Items) != 1 || list.Items[0].Revision != 2 || len(list.Items[0].Versions) != 2 {
+		t.Errorf("got %+v", list)
+	}
+}
+
+func TestTrafficSetReplacesTheSplit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustDeploy("blue")
+	w.mustDeploy("green", "--traffic", "20")
+	r := w.run("traffic", "set", "diabetes", "--default", "green", "blue=5%", "--wait=false")
+	if r.out != "endpoint/diabetes traffic set\n" || r.code != 0 {
+		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	want := "VERSION   DECLARED   EFFECTIVE   ROLE\nblue      5%         5%          <none>\n" +
+		"green     0%         95%         default\n"
+	if got := w.run("traffic", "get", "diabetes").out; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestDeletingTheEndpointTakesItsKeysAlong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustDeploy("blue")
+	keys := strings.Fields(w.run("keys", "get", "diabetes", "-o", "name").out)
+	if len(keys) != 2 || len(keys[0]) != 32 {
+		t.Fatalf("%d keys", len(keys))
+	}
+	if r := w.run("delete", "endpoint", "diabetes"); r.out != "endpoint/diabetes deleted\n" {
+		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	if left := w.cluster.Names(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if r := w.run("keys", "get", "diabetes"); r.code != 1 {
+		t.Errorf("the keys of a deleted endpoint: exit code %d", r.code)
+	}
+}
+
+func TestWhatIsWrongIsToldInOneLineWithWhatToDo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustDeploy("blue")
+	w.mustDeploy("green")
+	w.write("token.json", `{"computeType": "AKS", "tokenAuthEnabled": true, "numReplicas": 1}`)
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"unknown command": {[]string{"deplyo"}, 2, `unknown command "deplyo"`},
+		"unknown flag":    {[]string{"status", "--nonsense"}, 2, "unknown flag: --nonsense; see kubectl aml status --help"},
+		"missing name":    {[]string{"status"}, 2, "0 arguments where 1 belong: write kubectl aml status ENDPOINT"},
+		"no endpoint": {[]string{"status", "iris"}, 1,
+			`no endpoint "iris" in namespace "models": see kubectl aml get endpoints -n models`},
+		"bad format":     {[]string{"get", "endpoints", "-o", "xml"}, 2, `output format "xml" is not known here`},
+		"bad share":      {[]string{"traffic", "set", "diabetes", "green"}, 2, "write VERSION=PERCENT, such as green=20"},
+		"share twice":    {[]string{"traffic", "set", "diabetes", "green=1", "green=2"}, 2, `version "green" is named twice`},
+		"nothing to set": {[]string{"traffic", "set", "diabetes"}, 2, "nothing to set"},
+		"bad dry run":    {[]string{"delete", "version", "diabetes", "green", "--dry-run", "maybe"}, 2, "write none, client or server"},
+		"ambiguous version": {[]string{"deploy", "diabetes", "--entry-script", "score.py"}, 2,
+			"has versions [blue green]: name one with --version-name"},
+		"nothing to deploy": {[]string{"deploy", "diabetes"}, 2, "nothing to deploy"},
+		"token auth": {[]string{"deploy", "diabetes", "--entry-script", "score.py", "--deploy-config", "token.json"}, 1,
+			"token.json: token auth is not served: set tokenAuthEnabled to false"},
+		"no model": {[]string{"deploy", "diabetes", "--entry-script", "score.py", "-m", "absent.pkl"}, 1, "absent.pkl"},
+		"image and model": {[]string{"deploy", "diabetes", "--image", "x/y:1", "-m", "model.txt"}, 2,
+			"--image brings its model with it"},
+		"bad accelerator": {[]string{"deploy", "diabetes", "--version-name", "green", "--entry-script", "score.py",
+			"--accelerator", "abacus"}, 1, `accelerator type "abacus" is not known: write one of nvidia, amd, intel, fpga`},
+	} {
+		r := w.run(c.args...)
+		if r.code != c.code || !strings.Contains(r.err, c.want) || strings.Count(r.err, "error: ") != 1 {
+			t.Errorf("%s: exit code %d, want %d and %q\n%s", name, r.code, c.code, c.want, r.err)
+		}
+		if r.out != "" {
+			t.Errorf("%s: an error goes with an answer: %s", name, r.out)
+		}
+	}
+}
+
+// quiet throws away what the registry logs.
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
