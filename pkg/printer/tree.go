@@ -17,7 +17,7 @@ import (
 func Tree(out io.Writer, t status.Tree) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "NAME\tSET\tACTUAL\tREADY\tSTATUS\n")
-	line(w, "endpoint/"+t.Endpoint, "", "", "", t.Verdict)
+	line(w, "endpoint/"+t.Endpoint, "", "", "", brief(t.Verdict))
 	branches := len(t.Versions) + 1
 	workload(w, "router", "", "", t.Router, branches == 1)
 	for i, v := range t.Versions {
@@ -38,7 +38,7 @@ func workload(w io.Writer, name, set, actual string, load status.Workload, last 
 	if last {
 		branch, under = "└── ", "    "
 	}
-	line(w, branch+name, set, actual, fraction(int(load.Ready), int(load.Desired)), load.Verdict)
+	line(w, branch+name, set, actual, fraction(int(load.Ready), int(load.Desired)), above(load.Verdict, len(load.Sets)))
 	for i, s := range load.Sets {
 		replicaSet(w, under, s, i == len(load.Sets)-1)
 	}
@@ -49,7 +49,7 @@ func replicaSet(w io.Writer, indent string, s status.Set, last bool) {
 	if last {
 		branch, under = "└── ", "    "
 	}
-	line(w, indent+branch+"replicaset/"+s.Name, "", "", fraction(int(s.Ready), int(s.Desired)), s.Verdict)
+	line(w, indent+branch+"replicaset/"+s.Name, "", "", fraction(int(s.Ready), int(s.Desired)), above(s.Verdict, len(s.Pods)))
 	for i, p := range s.Pods {
 		twig := "├── "
 		if i == len(s.Pods)-1 {
@@ -59,16 +59,34 @@ func replicaSet(w io.Writer, indent string, s status.Set, last bool) {
 		if p.Ready {
 			count = "1/1"
 		}
-		line(w, indent+under+twig+"pod/"+p.Name, "", "", count, p.Verdict)
+		line(w, indent+under+twig+"pod/"+p.Name, "", "", count, full(p.Verdict))
 	}
 }
 
-func line(w io.Writer, name, set, actual, ready string, v status.Verdict) {
-	state := string(v.State)
-	if v.State != status.Ready && v.Message != "" {
-		state += ": " + v.Message
-	}
+func line(w io.Writer, name, set, actual, ready, state string) {
 	fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{name, set, actual, ready, state}, "\t"), "\t"))
+}
+
+// above is the state of what has children: the sentence stands with the child.
+func above(v status.Verdict, children int) string {
+	if children > 0 {
+		return brief(v)
+	}
+	return full(v)
+}
+
+func brief(v status.Verdict) string {
+	if v.State == status.Ready || v.Reason == "" {
+		return string(v.State)
+	}
+	return string(v.State) + ": " + v.Reason
+}
+
+func full(v status.Verdict) string {
+	if v.State == status.Ready || v.Message == "" {
+		return brief(v)
+	}
+	return string(v.State) + ": " + v.Message
 }
 
 // notes are what does not decide a state but a reader should know.
