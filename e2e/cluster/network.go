@@ -24,7 +24,8 @@ type node struct {
 	pods    string // range of its pods' addresses
 }
 
-// findNodes waits until every node has an address and a range for its pods.
+// findNodes waits until every node has a range for its pods. The engine knows
+// the nodes' addresses: after a restart, what a node says of itself may be old.
 func (c *Cluster) findNodes(ctx context.Context) error {
 	return poll(ctx, time.Minute, func(ctx context.Context) error {
 		list, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
@@ -33,16 +34,14 @@ func (c *Cluster) findNodes(ctx context.Context) error {
 		}
 		c.nodes = nil
 		for _, item := range list.Items {
-			n := node{name: item.Name, pods: item.Spec.PodCIDR}
-			for _, address := range item.Status.Addresses {
-				if address.Type == corev1.NodeInternalIP {
-					n.address = address.Address
-				}
+			address, err := c.docker.Do(ctx, "inspect", "--format", "{{.NetworkSettings.Networks."+nodeNetwork+".IPAddress}}", item.Name)
+			if err != nil {
+				return err
 			}
-			if n.pods == "" || n.address == "" {
-				return fmt.Errorf("node %s has no address or pod range yet", n.name)
+			if item.Spec.PodCIDR == "" || address == "" {
+				return fmt.Errorf("node %s has no address or no range for pods yet", item.Name)
 			}
-			c.nodes = append(c.nodes, n)
+			c.nodes = append(c.nodes, node{name: item.Name, address: address, pods: item.Spec.PodCIDR})
 		}
 		if len(c.nodes) != 2 {
 			return fmt.Errorf("cluster %s has %d nodes, 2 expected", c.Name, len(c.nodes))
@@ -125,22 +124,29 @@ func containment(subnet string, shutIn bool) string {
 	return script
 }
 
-// waitReady waits until every node takes pods.
-func (c *Cluster) waitReady(ctx context.Context) error {
+// waitReady waits until every node takes pods, and has said so since then.
+func (c *Cluster) waitReady(ctx context.Context, since time.Time) error {
 	return poll(ctx, 2*time.Minute, func(ctx context.Context) error {
 		list, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
 		}
 		for _, item := range list.Items {
-			ready := slices.ContainsFunc(item.Status.Conditions, func(condition corev1.NodeCondition) bool {
-				return condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue
-			})
-			if !ready {
+			lease, err := c.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, item.Name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			if renewed := lease.Spec.RenewTime; !isReady(item) || renewed == nil || renewed.Time.Before(since) {
 				return fmt.Errorf("node %s is not ready: kubectl describe node %s", item.Name, item.Name)
 			}
 		}
 		return nil
+	})
+}
+
+func isReady(item corev1.Node) bool {
+	return slices.ContainsFunc(item.Status.Conditions, func(condition corev1.NodeCondition) bool {
+		return condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue
 	})
 }
 

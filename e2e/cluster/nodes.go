@@ -99,6 +99,10 @@ func (s *session) cluster(ctx context.Context) (*Cluster, error) {
 // settle brings the nodes to where pods run on them: addresses, routes,
 // accelerators.
 func (s *session) settle(ctx context.Context, c *Cluster, touched bool) error {
+	var since time.Time
+	if touched {
+		since = s.opts.Clock.Now()
+	}
 	do := func(ctx context.Context, _ io.Writer) error {
 		if err := c.findNodes(ctx); err != nil {
 			return err
@@ -111,7 +115,7 @@ func (s *session) settle(ctx context.Context, c *Cluster, touched bool) error {
 				return err
 			}
 		}
-		if err := c.waitReady(ctx); err != nil {
+		if err := c.waitReady(ctx, since); err != nil {
 			return err
 		}
 		return c.addAccelerators(ctx)

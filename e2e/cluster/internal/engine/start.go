@@ -81,10 +81,13 @@ func Install(ctx context.Context, store *step.Store, packages ...string) error {
 	})
 }
 
-// Command runs a program with its output in the log.
+// Command runs a program with its output in the log. The program and all that
+// it starts end with ctx.
 func Command(ctx context.Context, log io.Writer, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(name), err)

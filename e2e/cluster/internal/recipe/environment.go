@@ -93,7 +93,7 @@ func (b *Book) python(ctx context.Context, root debian.Root, wheels string) (str
 			if err := os.WriteFile(filepath.Join(target, "wheels/requirements.txt"), requirements, 0o644); err != nil {
 				return err
 			}
-			err = engine.Command(ctx, log, "chroot", target, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp", "/bin/sh", "-ec", install)
+			err = engine.Command(ctx, log, "chroot", target, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp", "PYTHONHASHSEED=0", "/bin/sh", "-ec", install)
 			return errors.Join(err, os.RemoveAll(filepath.Join(target, "wheels")))
 		},
 	})
@@ -101,7 +101,8 @@ func (b *Book) python(ctx context.Context, root debian.Root, wheels string) (str
 
 // install runs in the new root. pip runs from its own wheel, so that it is not
 // in the environment. Byte code is checked by nothing at start: an image's files
-// have no times, and nobody may write it later where the root is read-only.
+// have no times, and nobody may write it later where the root is read-only. With
+// a fixed hash seed it comes out the same each time.
 const install = `
 python3 -m venv --without-pip /opt/venv
 PYTHONPATH=$(echo /wheels/pip-*.whl) /opt/venv/bin/python -m pip install --no-index --find-links /wheels --no-compile --no-cache-dir \

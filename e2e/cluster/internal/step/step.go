@@ -127,15 +127,15 @@ func (s *Store) Run(ctx context.Context, st Step) (string, error) {
 		s.said[id] = true
 		return done, nil
 	}
-	try := done + ".try"
-	if err := emptyDir(try); err != nil {
+	try, err := newTry(done)
+	if err != nil {
 		return "", fmt.Errorf("%s: %w", st.Name, err)
 	}
-	err := s.Watch(ctx, st.Name, "built", func(ctx context.Context, log io.Writer) error {
+	err = s.Watch(ctx, st.Name, "built", func(ctx context.Context, log io.Writer) error {
 		return st.Build(ctx, try, log)
 	})
 	if err != nil {
-		return "", errors.Join(err, os.RemoveAll(try))
+		return "", errors.Join(err, remove(try))
 	}
 	s.said[id] = true
 	return done, os.Rename(try, done)
@@ -164,11 +164,11 @@ func (s *Store) Watch(ctx context.Context, name, done string, do func(context.Co
 		s.Say("%s in %s", done, took)
 		return nil
 	}
-	s.Say("failed after %s", took)
 	if ctx.Err() != nil {
+		s.Say("stopped after %s", took)
 		return fmt.Errorf("%s: %w", name, context.Cause(ctx))
 	}
-	s.Say("%s", tail(path))
+	s.Say("failed after %s\n%s", took, tail(path))
 	return fmt.Errorf("%s: %w (log: %s)", name, err, path)
 }
 
@@ -182,13 +182,6 @@ func tail(path string) string {
 		lines = lines[len(lines)-tailLines:]
 	}
 	return "    " + string(bytes.Join(lines, []byte("\n    ")))
-}
-
-func emptyDir(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	return os.MkdirAll(dir, 0o755)
 }
 
 // slug is a name as a file name.

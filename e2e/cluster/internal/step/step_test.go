@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,7 +148,7 @@ func TestRunFailing(t *testing.T) {
 
 func TestRunStartsCleanAfterAKill(t *testing.T) {
 	store, _ := openStore(t, t.TempDir(), io.Discard)
-	left := filepath.Join(store.Dir(), "steps", "a-"+Key()+".try")
+	left := filepath.Join(store.Dir(), "steps", "a-"+Key()+".try123")
 	if err := os.MkdirAll(filepath.Join(left, "half"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +158,9 @@ func TestRunStartsCleanAfterAKill(t *testing.T) {
 	}
 	if found, err := os.ReadDir(dir); err != nil || len(found) != 0 {
 		t.Errorf("the result has %v, %v", found, err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was left is still there: %v", err)
 	}
 }
 
@@ -172,5 +176,13 @@ func TestOpenWaitsForTheLock(t *testing.T) {
 	}
 	if out.String() != "waiting for another run that holds "+dir+"\n" {
 		t.Errorf("progress: %q", out.String())
+	}
+}
+
+func TestMountsBelow(t *testing.T) {
+	const mounts = "proc /proc proc rw 0 0\nproc /cache/a.try1/root/proc proc rw 0 0\nx /cache/a.try1/root/proc/y x rw 0 0\nproc /cache/a.try12 x rw 0 0\n"
+	got := mountsBelow(mounts, "/cache/a.try1")
+	if want := []string{"/cache/a.try1/root/proc/y", "/cache/a.try1/root/proc"}; !slices.Equal(got, want) {
+		t.Errorf("mountsBelow = %q, want %q", got, want)
 	}
 }
