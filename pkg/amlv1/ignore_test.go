@@ -60,7 +60,7 @@ func TestReadIgnore(t *testing.T) {
 			"a.csv data/a.csv .git/HEAD", "a.py .amlignore"},
 		"an .amlignore hides the .gitignore": {map[string]string{".amlignore": "", ".gitignore": "*.csv"}, ".amlignore",
 			".git/HEAD", "a.csv"},
-		"a .gitignore counts otherwise": {map[string]string{".gitignore": "*.csv"}, ".gitignore", "a.csv", "a.py"},
+		"a .gitignore counts otherwise":  {map[string]string{".gitignore": "*.csv"}, ".gitignore", "a.csv", "a.py"},
 		"one in a folder does not count": {map[string]string{"data/.amlignore": "*.csv"}, "", "", "a.csv data/a.csv"},
 		"a file can bring the caches back": {map[string]string{".amlignore": "!.azureml/"}, ".amlignore",
 			".git/HEAD", ".azureml/config.json"},

@@ -18,7 +18,7 @@ func parseJSON(s *source, src []byte) (*node, Findings, *Finding) {
 	if err := json.Unmarshal(src, &whole); err != nil {
 		offset := int64(len(src))
 		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) && syntax.Offset > 0 {
+		if errors.As(err, &syntax) && syntax.Offset > 0 && syntax.Error() != "unexpected end of JSON input" {
 			offset = syntax.Offset - 1
 		}
 		at := newLines(src).at(offset)
