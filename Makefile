@@ -34,9 +34,8 @@ LDFLAGS = -s -w \
 # Tools are built from source in modules of their own; Go keeps the programs in its build cache.
 TOOL = $(GO) tool -modfile=hack/tools/$(1)/go.mod
 
-CHART_PACKAGES := ./charts/... ./pkg/chart/...
-DIST_PACKAGES := ./hack/dist/...
-UNIT_PACKAGES = $(shell $(GO) list ./... | grep -v -E '^$(MODULE)/((charts|pkg/chart|hack/dist)(/|$$)|e2e$$)')
+# All packages but those that have a target of their own.
+UNIT_PACKAGES = $(shell $(GO) list ./... | grep -v -E '^$(MODULE)/((charts/|pkg/chart|hack/dist)|e2e$$)')
 
 ##@ Use
 
@@ -59,7 +58,7 @@ clean: ## Remove what was built here. Clusters and caches stay.
 .PHONY: check
 check: ## Run everything: lint, tests, archives, and the suite on a cluster.
 	@start=$$(date +%s); \
-	for step in lint test-unit test-chart test-dist e2e; do \
+	for step in lint test-unit test-chart test-dataplane test-dist e2e; do \
 		echo "==> make $$step"; begin=$$(date +%s); \
 		if $(MAKE) $$step; then result=ok; else result=FAILED; fi; \
 		echo "<== make $$step: $$result after $$(($$(date +%s) - begin)) s"; \
@@ -73,19 +72,24 @@ lint: ## Check the style of the code and who imports whom.
 	$(call TOOL,golangci-lint) golangci-lint run
 
 .PHONY: test
-test: test-unit test-chart test-dist ## Run all tests that need no cluster.
+test: test-unit test-chart test-dist ## Run all tests that need neither a cluster nor the engines.
 
 .PHONY: test-unit
 test-unit: ## Test the packages.
-	$(GO) test $(UNIT_PACKAGES)
+	@$(GO) test $(UNIT_PACKAGES)
 
 .PHONY: test-chart
 test-chart: ## Test the chart: rendered manifests, every rule of its values.
-	$(GO) test $(CHART_PACKAGES)
+	$(GO) test ./pkg/chart/...
+
+# Alone, because they measure time.
+.PHONY: test-dataplane
+test-dataplane: ## Test the configurations of router and limiter on the real engines.
+	$(GO) test -p 1 ./charts/...
 
 .PHONY: test-dist
 test-dist: ## Test the release archive and install it with krew.
-	$(GO) test -timeout 20m $(DIST_PACKAGES)
+	$(GO) test -timeout 20m ./hack/dist
 
 .PHONY: e2e
 e2e: ## Run the suite on a cluster on this machine.
@@ -120,4 +124,4 @@ verify: ## Check that everything generated is up to date.
 .PHONY: help
 help: ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
