@@ -79,8 +79,10 @@ func (d *CondaDependencies) readDependencies(s *source, n *node) Findings {
 		switch {
 		case item.kind == textKind:
 			d.Dependencies = append(d.Dependencies, item.text)
-		case item.kind != objectKind || len(item.entries) != 1 || pip == nil || pip.kind > listKind:
+		case len(item.entries) != 1 || pip == nil:
 			wrong(item, `must hold package names and one {"pip": […]}, not `+item.describe())
+		case pip.kind != listKind && pip.kind != nullKind:
+			wrong(pip, `must have a list of package names for "pip", not `+pip.describe())
 		default:
 			for _, p := range pip.items {
 				if p.kind != textKind {
