@@ -8,6 +8,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-aml/kubectl-aml/charts"
 	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
 )
 
@@ -69,4 +70,51 @@ func FuzzRenderSlot(f *testing.F) {
 			t.Errorf("keys %q and %q make\n%s", primary, secondary, text)
 		}
 	})
+}
+
+// TestRenderSlotOfTheChart proves that the chart's own slot lets in the two
+// keys, each as a bearer token, and the probe.
+func TestRenderSlotOfTheChart(t *testing.T) {
+	text, err := charts.FS.ReadFile("inference/files/auth-key.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := auth.Keys{Primary: auth.RandomKey(), Secondary: auth.NewKey("a-._~+/b==")}
+	rendered, err := auth.RenderSlot(string(text), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var slot struct {
+		Resources []struct {
+			Name        string `json:"name"`
+			TypedConfig struct {
+				Type  string `json:"@type"`
+				Rules struct {
+					Action   string `json:"action"`
+					Policies map[string]struct {
+						Principals []struct {
+							Header struct {
+								Name  string                 `json:"name"`
+								Match struct{ Exact string } `json:"string_match"`
+							} `json:"header"`
+						} `json:"principals"`
+					} `json:"policies"`
+				} `json:"rules"`
+			} `json:"typed_config"`
+		} `json:"resources"`
+	}
+	if err := yaml.Unmarshal([]byte(rendered), &slot); err != nil {
+		t.Fatal(err)
+	}
+	rules := slot.Resources[0].TypedConfig.Rules
+	if rules.Action != "ALLOW" || len(rules.Policies) != 3 {
+		t.Fatalf("got %d policies to %s, want 3 to ALLOW", len(rules.Policies), rules.Action)
+	}
+	for policy, key := range map[string]auth.Key{"primary": keys.Primary, "secondary": keys.Secondary} {
+		principals := rules.Policies[policy].Principals
+		if len(principals) != 1 || principals[0].Header.Name != "authorization" ||
+			principals[0].Header.Match.Exact != "Bearer "+key.Reveal() {
+			t.Errorf("policy %s lets in %+v", policy, principals)
+		}
+	}
 }

@@ -78,7 +78,8 @@ func cause(lines []string) string {
 		switch {
 		case strings.HasPrefix(lines[i], "The above exception was the direct cause"):
 			chained = true
-		case strings.HasPrefix(lines[i], "Traceback (most recent call last):"):
+		// A logger may have put its prefix before.
+		case strings.HasSuffix(lines[i], "Traceback (most recent call last):"):
 			i++
 			for i < len(lines) && (strings.HasPrefix(lines[i], " ") || lines[i] == "") {
 				i++

@@ -14,8 +14,7 @@ import (
 )
 
 // notFound is how the scoring server ends that has no score.py, shortened.
-const notFound = `2026-11-23 17:46:10,600 E [10] azmlinfsrv - Traceback follows
-Traceback (most recent call last):
+const notFound = `2026-11-23 17:46:10,600 E [10] azmlinfsrv - Traceback (most recent call last):
   File "user_script.py", line 77, in load_script
     main_module_spec.loader.exec_module(user_module)
 FileNotFoundError: [Errno 2] No such file or directory: '/var/azureml-app/score.py'

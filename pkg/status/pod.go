@@ -20,6 +20,8 @@ type podView struct {
 	now    time.Time
 	// grace is how long a pod may be unschedulable before it has failed.
 	grace time.Duration
+	// leaving says that other pods of the endpoint are being deleted.
+	leaving bool
 }
 
 func (p podView) verdict() Verdict {
@@ -72,7 +74,7 @@ func (p podView) scheduling() (Verdict, bool) {
 	if event, ok := p.latest("TriggeredScaleUp", "Nominated"); ok {
 		return progressing(condition.Reason, sentence("waits for a new node", event.Message)), true
 	}
-	if p.now.Sub(condition.LastTransitionTime.Time) <= p.grace {
+	if p.leaving || p.now.Sub(condition.LastTransitionTime.Time) <= p.grace {
 		return progressing(condition.Reason, why), true
 	}
 	return failed(condition.Reason, why), true

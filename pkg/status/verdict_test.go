@@ -105,6 +105,8 @@ func TestVersionVerdict(t *testing.T) {
 		"unschedulable":       {Failed, "Unschedulable", "pod green-a: no node takes it: " + gpu},
 		"unschedulable-scale-up": {Progressing, "Unschedulable",
 			none + "waits for a new node: pod triggered scale-up: [{gpu 0->1 (max: 3)}]"},
+		"unschedulable-leaving": {Progressing, "Unschedulable", none + "no node takes it: " + gpu},
+		"quota-leaving":         {Progressing, "FailedCreate", none + "its pods are refused: exceeded quota: team"},
 		"gated": {Progressing, "SchedulingGated",
 			none + "waits for a node: Scheduling is blocked due to non-empty scheduling gates"},
 		"evicted":     {Progressing, "Evicted", none + "has ended: The node was low on resource: memory"},

@@ -6,6 +6,7 @@ package status
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -109,7 +110,7 @@ func (s Snapshot) set(set *appsv1.ReplicaSet, newest bool, now time.Time, o Opti
 		Ready: set.Status.ReadyReplicas, Verdict: Verdict{State: Ready},
 	}
 	for _, pod := range s.pods(set) {
-		v := podView{pod: pod, events: s.eventsOf(pod), now: now, grace: o.grace()}.verdict()
+		v := podView{pod: pod, events: s.eventsOf(pod), now: now, grace: o.grace(), leaving: s.leaving()}.verdict()
 		node.Pods = append(node.Pods, Pod{
 			Name: pod.Name, Node: pod.Spec.NodeName, Ready: podReady(pod), Restarts: restarts(pod),
 			Created: pod.CreationTimestamp.Time, Verdict: v,
@@ -119,21 +120,28 @@ func (s Snapshot) set(set *appsv1.ReplicaSet, newest bool, now time.Time, o Opti
 			node.Verdict.Message = fmt.Sprintf("pod %s: %s", pod.Name, v.Message)
 		}
 	}
-	if v, ok := creation(set); ok && v.worse(node.Verdict) {
+	if v, ok := creation(set, s.leaving()); ok && v.worse(node.Verdict) {
 		node.Verdict = v
 	}
 	return node
 }
 
+// leaving tells whether pods of the endpoint are being deleted. What they hold
+// of a quota or a node until they have drained, others may be waiting for.
+func (s Snapshot) leaving() bool {
+	return slices.ContainsFunc(s.Pods, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil })
+}
+
 // creation speaks up if pods of the ReplicaSet are refused: by a quota, Pod
 // Security or another admission.
-func creation(set *appsv1.ReplicaSet) (Verdict, bool) {
+func creation(set *appsv1.ReplicaSet, leaving bool) (Verdict, bool) {
 	for _, c := range set.Status.Conditions {
 		if c.Type != appsv1.ReplicaSetReplicaFailure || c.Status != corev1.ConditionTrue {
 			continue
 		}
 		message := sentence("its pods are refused", c.Message)
-		if containsAny(c.Message, "failed calling webhook", "context deadline exceeded", "connection refused") {
+		if leaving && strings.Contains(c.Message, "exceeded quota") ||
+			containsAny(c.Message, "failed calling webhook", "context deadline exceeded", "connection refused") {
 			return progressing(c.Reason, message), true
 		}
 		return failed(c.Reason, message), true
