@@ -65,7 +65,7 @@ func (l *load) once(client *http.Client) {
 		l.versions[got.version()]++
 		return
 	}
-	l.failures[fmt.Sprintf("%d %s", got.status, strings.TrimSpace(got.body))]++
+	l.failures[fmt.Sprintf("%d %s %s", got.status, strings.TrimSpace(got.body), got.header.Get("X-Why"))]++
 }
 
 // end stops the stream, waits for the answers under way and fails the test for

@@ -182,6 +182,11 @@ func (r *router) applyFiles(files map[string]string) {
 	want = want[:16]
 	r.swap("router", files)
 	eventually(r.t, 10*time.Second, "configuration "+want, func() bool { return r.hash() == want })
+	// Clusters that are new have no pods before DNS has answered once.
+	eventually(r.t, 10*time.Second, "warm clusters", func() bool {
+		return !strings.Contains(r.stats(), "envoy_cluster_manager_warming_clusters{} ") ||
+			strings.Contains(r.stats(), "envoy_cluster_manager_warming_clusters{} 0\n")
+	})
 }
 
 // hash is the configuration that the router says it runs.
@@ -225,6 +230,10 @@ func (r *router) local(text string) string {
 	for port, here := range r.ports {
 		replace = append(replace, "port_value: "+port, fmt.Sprintf("port_value: %d", here))
 	}
+	// So that a lost request tells why.
+	const retry = `headers_to_add: [{header: {key: retry-after, value: "1"}}`
+	const why = `, {header: {key: x-why, value: "%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_CLUSTER%"}}`
+	replace = append(replace, retry, retry+why)
 	return strings.NewReplacer(replace...).Replace(text)
 }
 

@@ -41,7 +41,8 @@ type RenderOptions struct {
 type Object struct {
 	// Template is the file that made it, relative to the chart.
 	Template string
-	// Content is one YAML document without the leading "---".
+	// Content is one YAML document without the leading "---". It ends with a line feed, which the last line of a file
+	// in a ConfigMap needs.
 	Content string
 }
 
@@ -67,7 +68,7 @@ type Manifest struct {
 func (m Manifest) String() string {
 	var out strings.Builder
 	for _, object := range m.Objects {
-		fmt.Fprintf(&out, "---\n# Source: %s\n%s\n", object.Template, object.Content)
+		fmt.Fprintf(&out, "---\n# Source: %s\n%s", object.Template, object.Content)
 	}
 	return out.String()
 }
@@ -173,7 +174,7 @@ func sorted(files map[string]string, capabilities *chartutil.Capabilities) (Mani
 }
 
 func object(template, content string) Object {
-	return Object{Template: template, Content: strings.TrimSpace(content)}
+	return Object{Template: template, Content: strings.TrimSpace(content) + "\n"}
 }
 
 // plain takes the template's position away from what the chart itself says

@@ -67,7 +67,7 @@ func TestRender(t *testing.T) {
 			got := manifest.String()
 			for _, hook := range manifest.Hooks {
 				got += "---\n# Hook: " + strings.Join(hook.Events, ",") + "\n# Source: " + hook.Template +
-					"\n" + hook.Content + "\n"
+					"\n" + hook.Content
 			}
 			got += "---\n# Notes\n# " + strings.ReplaceAll(manifest.Notes, "\n", "\n# ") + "\n"
 			got = randomKeys.ReplaceAllString(got, "${1}RANDOM")
