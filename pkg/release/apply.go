@@ -160,6 +160,7 @@ func (s *session) enact(ctx context.Context, at situation, values map[string]any
 		return nil, s.explain(err)
 	}
 	g.ready, g.readyTimeout, g.attempts = o.Ready, o.Timeout, manifests(at.since)
+	g.installing = at.next != stepUpgrade
 	var release *helmrelease.Release
 	helmCtx := context.WithoutCancel(ctx) // see gate
 	if at.next == stepUpgrade {

@@ -44,7 +44,7 @@ func (c *Client) dryRun(ctx context.Context, name string, change Change, o Apply
 		return result, c.explain(err)
 	}
 	result.Release = typed(release)
-	result.Release.Revision = 1
+	result.Release.Status, result.Release.Revision = "dry-run", 1
 	if at.last != nil {
 		result.Release.Revision = at.last.Version + 1
 	}

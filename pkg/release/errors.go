@@ -118,8 +118,7 @@ func (c *Client) explain(err error) error {
 		return &explained{fmt.Sprintf("namespace %q is being deleted: use another one, or wait and create it again", ns),
 			ErrNoNamespace, err}
 	case isMissingPermission(err):
-		return &explained{fmt.Sprintf("missing permission in namespace %q: %s: ask for the ClusterRole edit there",
-			ns, oneLine(statusMessage(err))), ErrForbidden, err}
+		return &explained{missingPermission(ns, oneLine(statusMessage(err))), ErrForbidden, err}
 	}
 	if at, why, ok := unreachable(err); ok {
 		return &explained{fmt.Sprintf("cannot reach the cluster%s: %s: check the context, and the cluster with: "+
@@ -150,6 +149,14 @@ func isMissingPermission(err error) bool {
 	return apierrors.IsForbidden(err) && strings.Contains(statusMessage(err), " cannot ")
 }
 
+func missingPermission(namespace, message string) string {
+	if strings.HasSuffix(message, "at the cluster scope") {
+		return fmt.Sprintf("missing permission for all namespaces: %s: name one namespace", message)
+	}
+	return fmt.Sprintf("missing permission in namespace %q: %s: ask for the ClusterRole edit there",
+		namespace, message)
+}
+
 func statusMessage(err error) string {
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
 		return status.Status().Message
@@ -175,6 +182,9 @@ func unreachable(err error) (at, why string, ok bool) {
 // reworded makes a Helm error one line and takes out what says nothing to the user.
 func reworded(err error) error {
 	text := oneLine(err.Error())
+	if strings.HasPrefix(text, "values don't meet the specifications of the schema") {
+		text = "the chart refuses the values: " + strings.Join(schemaFindings(err.Error()), "; ")
+	}
 	if _, rest, ok := strings.Cut(text, "execution error at ("); ok {
 		if _, message, ok := strings.Cut(rest, "): "); ok {
 			text = message
@@ -200,5 +210,16 @@ func oneLine(text string) string {
 			kept = append(kept, line)
 		}
 	}
-	return strings.Join(kept, "; ")
+	return strings.ReplaceAll(strings.Join(kept, "; "), ":; ", ": ")
+}
+
+// schemaFindings picks the lines "- at 'PATH': what" from Helm's report.
+func schemaFindings(report string) []string {
+	var found []string
+	for line := range strings.Lines(report) {
+		if at, ok := strings.CutPrefix(strings.TrimSpace(line), "- at '"); ok {
+			found = append(found, strings.Replace(at, "':", ":", 1))
+		}
+	}
+	return found
 }

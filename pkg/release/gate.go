@@ -13,7 +13,10 @@ import (
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/utils/clock"
 )
 
@@ -37,6 +40,8 @@ type gate struct {
 	readyTimeout time.Duration
 	// attempts are the manifests of the revisions from the one in force on.
 	attempts []string
+	// installing makes Update wait for objects that are being deleted.
+	installing bool
 
 	readyErr   error                 // what ready said
 	deleteErrs []error               // what Helm swallows
@@ -68,6 +73,9 @@ func (g *gate) Update(original, target helmkube.ResourceList, force bool) (*helm
 		return &helmkube.Result{}, err
 	}
 	original, err := g.leftovers(original)
+	if err == nil && g.installing {
+		err = g.WaitForDelete(terminating(target), undoTimeout)
+	}
 	if err != nil {
 		return &helmkube.Result{}, err
 	}
@@ -141,13 +149,22 @@ func (g *gate) WatchUntilReady(objects helmkube.ResourceList, timeout time.Durat
 	}
 }
 
-// WaitForDelete waits until the objects are gone, those of earlier attempts included.
+// WaitForDelete waits until the objects are gone, those of earlier attempts
+// included, and keeps the error: Helm would put phrases around it.
 func (g *gate) WaitForDelete(objects helmkube.ResourceList, timeout time.Duration) error {
 	for _, object := range g.deleting {
 		if !objects.Contains(object) {
 			objects.Append(object)
 		}
 	}
+	err := g.untilGone(objects, timeout)
+	if err != nil {
+		g.deleteErrs = append(g.deleteErrs, err)
+	}
+	return err
+}
+
+func (g *gate) untilGone(objects helmkube.ResourceList, timeout time.Duration) error {
 	deadline := g.clock.Now().Add(timeout)
 	for {
 		left, err := remaining(objects)
@@ -165,11 +182,31 @@ func (g *gate) WaitForDelete(objects helmkube.ResourceList, timeout time.Duratio
 	}
 }
 
+// terminating are the objects that are being deleted, such as the rest of an
+// endpoint whose Delete ended before its pods did. An install would adopt them
+// and lose them again.
+func terminating(objects helmkube.ResourceList) helmkube.ResourceList {
+	return objects.Filter(func(object *resource.Info) bool {
+		live, err := live(object)
+		if err != nil {
+			return false // not there, or the update will tell
+		}
+		read, err := meta.Accessor(live)
+		return err == nil && read.GetDeletionTimestamp() != nil
+	})
+}
+
+// live reads an object from the cluster. Info.Get would also put what it reads
+// in the place of what we want.
+func live(object *resource.Info) (runtime.Object, error) {
+	return resource.NewHelper(object.Client, object.Mapping).Get(object.Namespace, object.Name)
+}
+
 // remaining names the objects that are still there.
 func remaining(objects helmkube.ResourceList) ([]string, error) {
 	var left []string
 	for _, object := range objects {
-		switch err := object.Get(); {
+		switch _, err := live(object); {
 		case err == nil:
 			left = append(left, object.ObjectName())
 		case !apierrors.IsNotFound(err):

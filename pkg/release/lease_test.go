@@ -268,8 +268,10 @@ func TestLeaseIsLost(t *testing.T) {
 		disturb func(*world)
 		renewed int
 	}{
-		"when_another_took_it":             {func(w *world) { w.stealLease("bob@desk/1") }, 1},
-		"when_somebody_deleted_it":         {func(w *world) { _ = w.leases().Delete(w.Context(), "iris-deploy", metav1.DeleteOptions{}) }, 1},
+		"when_another_took_it": {func(w *world) { w.stealLease("bob@desk/1") }, 1},
+		"when_somebody_deleted_it": {func(w *world) {
+			_ = w.leases().Delete(w.Context(), "iris-deploy", metav1.DeleteOptions{})
+		}, 1},
 		"when_renewing_fails_for_too_long": {func(w *world) { w.failUpdates(9) }, 2},
 	}
 	for name, tt := range tests {

@@ -12,6 +12,7 @@ package release
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
@@ -154,16 +155,17 @@ type Client struct {
 	opts   Options
 }
 
-// New returns a Client. It does not contact the cluster.
+// ownFields tells Helm, which keeps it in a package variable, the name of the
+// owner of fields. It is written once, before the first Client exists, so no
+// operation can read it at the same time; and here rather than in main, so that
+// nobody who uses this package can forget it.
 //
-// It also tells Helm, which keeps this in a package variable, the name of the
-// owner of fields. Nothing else in the program uses Helm to write, the value is
-// always the same, and it is written here, before there is an operation that
-// could read it at the same time, and only if it differs.
+//nolint:gochecknoglobals // it guards Helm's global
+var ownFields = sync.OnceFunc(func() { helmkube.ManagedFieldsManager = fieldManager })
+
+// New returns a Client. It does not contact the cluster.
 func New(getter genericclioptions.RESTClientGetter, opts Options) *Client {
-	if helmkube.ManagedFieldsManager != fieldManager {
-		helmkube.ManagedFieldsManager = fieldManager
-	}
+	ownFields()
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}
 	}

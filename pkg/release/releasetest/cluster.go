@@ -43,6 +43,9 @@ type Cluster struct {
 	// the object as Kind/name. An error is what the API server answers. Nil
 	// lets everything through.
 	Refuse func(verb, object string) error
+	// Linger names objects that are only marked when they are deleted, as if a
+	// finalizer or their pods held them, until Remove.
+	Linger map[string]bool
 	// Unreachable is what IsReachable answers.
 	Unreachable error
 
@@ -288,6 +291,11 @@ func (c *Cluster) Delete(list helmkube.ResourceList) (*helmkube.Result, []error)
 		name := info.Object.GetObjectKind().GroupVersionKind().Kind + "/" + info.Name
 		if err := c.refused("delete", name); err != nil {
 			errs = append(errs, err)
+			continue
+		}
+		if live := c.Object(name); live != nil && c.Linger[name] {
+			live.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(0, 0)})
+			c.Put(live)
 			continue
 		}
 		c.Remove(name)

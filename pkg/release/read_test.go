@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package release
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	helmchart "helm.sh/helm/v3/pkg/chart"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+)
+
+// store writes a record as another Helm user would.
+func (w *world) store(namespace, name, chart string, revision int, status helmrelease.Status) {
+	w.Helper()
+	records := storage.Init(driver.NewSecrets(w.cluster.Clientset.CoreV1().Secrets(namespace)))
+	err := records.Create(&helmrelease.Release{Name: name, Namespace: namespace, Version: revision,
+		Info:  &helmrelease.Info{Status: status},
+		Chart: &helmchart.Chart{Metadata: &helmchart.Metadata{Name: chart, Version: "1.0.0"}}})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func TestGet(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		arrange  func(*world)
+		revision int
+		want     string
+		is       error
+	}{
+		"what_is_in_force": {func(w *world) {
+			w.store("models", "iris", "inference", 1, "superseded")
+			w.store("models", "iris", "inference", 2, "deployed")
+		}, 2, "", nil},
+		"what_is_in_force_below_a_failure": {func(w *world) {
+			w.store("models", "iris", "inference", 1, "deployed")
+			w.store("models", "iris", "inference", 2, "failed")
+		}, 1, "", nil},
+		"nothing": {func(*world) {}, 0, `endpoint "iris" not found in namespace "models"`, ErrNotFound},
+		"only_a_failure": {func(w *world) { w.store("models", "iris", "inference", 1, "failed") }, 0,
+			`endpoint "iris" has never been in force in namespace "models" (revision 1 is failed): ` +
+				"deploy it again, or delete it", ErrNotFound},
+		"another_chart": {func(w *world) { w.store("models", "iris", "nginx", 1, "deployed") }, 0,
+			`"iris" in namespace "models" is a Helm release of chart "nginx", not an endpoint: choose another name`,
+			ErrForeign},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			tt.arrange(w)
+			got, err := w.client.Get(t.Context(), "iris")
+			if tt.want != "" {
+				wantError(t, err, tt.want)
+				if !errors.Is(err, tt.is) {
+					t.Errorf("error is not %v", tt.is)
+				}
+				return
+			}
+			if err != nil || got.Revision != tt.revision {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestAnotherChartIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store("models", "iris", "nginx", 1, "deployed")
+	const want = `"iris" in namespace "models" is a Helm release of chart "nginx", not an endpoint: choose another name`
+	_, err := w.apply(versions("blue=a:1"), ApplyOptions{})
+	wantError(t, err, want)
+	wantError(t, w.delete(), want)
+	_, err = w.client.History(t.Context(), "iris")
+	wantError(t, err, want)
+	_, err = w.apply(versions("blue=a:1"), ApplyOptions{DryRun: DryRunClient})
+	wantError(t, err, want)
+	w.wantNoLease()
+}
+
+func TestHistoryIsOldestFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 11 {
+		w.store("models", "iris", "inference", i+1, "superseded")
+	}
+	all, err := w.client.History(t.Context(), "iris")
+	if err != nil || all[0].Revision != 1 || all[10].Revision != 11 {
+		t.Errorf("got %+v, %v", all, err)
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store("models", "iris", "inference", 1, "deployed")
+	w.store("models", "iris", "inference", 2, "failed")
+	w.store("models", "boston", "inference", 1, "superseded")
+	w.store("models", "boston", "inference", 2, "deployed")
+	w.store("models", "broken", "inference", 1, "failed")
+	w.store("models", "gone", "inference", 1, "uninstalled")
+	w.store("models", "web", "nginx", 1, "deployed")
+	w.store("attic", "iris", "inference", 1, "deployed")
+	tests := map[string]struct {
+		all  bool
+		want []string
+	}{
+		"of_the_namespace":  {false, []string{"models/boston:2", "models/broken:1", "models/iris:1"}},
+		"of_all_namespaces": {true, []string{"attic/iris:1", "models/boston:2", "models/broken:1", "models/iris:1"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			list, err := w.client.List(t.Context(), tt.all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, r := range list {
+				got = append(got, r.Namespace+"/"+r.Name+":"+string(rune('0'+r.Revision)))
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	t.Parallel()
+	for _, how := range []DryRun{DryRunClient, DryRunServer} {
+		t.Run(string(how), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			first, err := w.apply(versions("blue=a:1"), ApplyOptions{DryRun: how, Description: "try"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first.Action != Installed || first.Release.Revision != 1 || first.Release.Status != "dry-run" ||
+				!strings.Contains(first.Release.Manifest, "name: iris-blue") {
+				t.Errorf("result is %+v", first)
+			}
+			w.wantNothing()
+
+			w.mustApply(versions("blue=a:1"))
+			again, err := w.apply(versions("blue=a:1"), ApplyOptions{DryRun: how})
+			if err != nil || again.Action != Unchanged {
+				t.Errorf("result is %+v, %v", again, err)
+			}
+			next, err := w.apply(versions("green=a:1"), ApplyOptions{DryRun: how})
+			if err != nil || next.Action != Upgraded || next.Release.Revision != 2 || next.Previous.Revision != 1 ||
+				!reflect.DeepEqual(next.Release.Values, versions("green=a:1")) {
+				t.Errorf("result is %+v, %v", next, err)
+			}
+			w.wantObjects(withBlue...)
+			w.wantHistory("1 deployed")
+			w.wantNoLease()
+		})
+	}
+}
+
+func TestDryRunWorksWhileAnOperationIsPending(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustApply(versions("blue=a:1"))
+	w.failKept(versions("green=a:1"))
+	w.kill(helmrelease.StatusPendingUpgrade)
+	got, err := w.apply(versions("red=a:1"), ApplyOptions{DryRun: DryRunServer})
+	if err != nil || got.Action != Upgraded || got.Release.Revision != 3 {
+		t.Errorf("result is %+v, %v", got, err)
+	}
+	w.wantHistory("1 deployed", "2 pending-upgrade")
+}
+
+func TestDryRunRefusesWhatApplyWould(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.apply(map[string]any{"refuse": "traffic sums to 120"}, ApplyOptions{DryRun: DryRunClient})
+	wantError(t, err, "traffic sums to 120")
+}
+
+func TestReleaseSharesNothingWithHelm(t *testing.T) {
+	t.Parallel()
+	r := &helmrelease.Release{Info: &helmrelease.Info{}, Config: map[string]any{"a": map[string]any{"b": 1}}}
+	typed(r).Values["a"].(map[string]any)["b"] = 2
+	if r.Config["a"].(map[string]any)["b"] != 1 {
+		t.Error("changed through the copy")
+	}
+	if got := typed(&helmrelease.Release{Info: &helmrelease.Info{}}).Values; got == nil || len(got) != 0 {
+		t.Errorf("values of a release without are %v", got)
+	}
+}
