@@ -56,7 +56,7 @@ func Forward(
 	}
 	closeWay = sync.OnceFunc(func() {
 		cancel()
-		<-ended
+		_ = <-ended // why it ended is no matter when it was to end
 	})
 	return fmt.Sprintf("http://127.0.0.1:%d", ports[0].Local), closeWay, nil
 }

@@ -26,6 +26,12 @@ func sentiment() endpoint.Endpoint {
 }
 
 func TestEndpointTree(t *testing.T) {
+	const (
+		noNode = "no node takes it: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu. " +
+			"preemption: 0/3 nodes are available"
+		noMetrics = "autoscaling is not active: the HPA was unable to compute the replica count: " +
+			"no metrics returned from resource metrics API"
+	)
 	cases := map[string]struct {
 		fixture string
 		want    string
@@ -79,20 +85,20 @@ blue default control 70 80 80 1/1 Ready: 1 of 1 replicas ready
   sentiment-blue-1 newest Ready
     sentiment-blue-1-a Ready
 green 20 20 20 1/1 Ready: 1 of 1 replicas ready
-  note: autoscaling is not active: the HPA was unable to compute the replica count: no metrics returned from resource metrics API
+  note: ` + noMetrics + `
   note: autoscaling wants more replicas than its maximum, 4
   sentiment-green-2 newest Ready
     green-a Ready
 `},
 		"a_failed_version_fails_the_endpoint": {"unschedulable", `
-Failed: version green: pod green-a: no node takes it: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu. preemption: 0/3 nodes are available
+Failed: version green: pod green-a: ` + noNode + `
 router 2/2 Ready: 2 of 2 replicas ready
   sentiment-router-1 newest Ready
     sentiment-router-1-a Ready
 blue default control 70 80 100 1/1 Ready: 1 of 1 replicas ready
   sentiment-blue-1 newest Ready
     sentiment-blue-1-a Ready
-green 20 20 0 0/1 Failed: pod green-a: no node takes it: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu. preemption: 0/3 nodes are available
+green 20 20 0 0/1 Failed: pod green-a: ` + noNode + `
   note: no pod is ready: its share of 20 % goes to blue
   sentiment-green-2 newest Failed
     green-a Failed
