@@ -141,7 +141,9 @@ func (c *InferenceConfig) checkForms(root *node) Findings {
 			`is required: write the path of the score script, such as "score.py"`))
 	}
 	if c.Environment != nil {
-		for _, key := range []string{"runtime", "condaFile", "extraDockerfileSteps", "enableGpu", "cudaVersion", "baseImage"} {
+		for _, key := range []string{
+			"runtime", "condaFile", "extraDockerfileSteps", "enableGpu", "cudaVersion", "baseImage",
+		} {
 			if !root.get(key).absent() {
 				findings = append(findings, c.source.finding(key,
 					"cannot be given together with environment: move it into environment and remove it here"))

@@ -67,7 +67,7 @@ func (r *reader[T]) object(path string, n *node) {
 		switch {
 		case rule == nil && r.holds(p):
 			r.source.places[r.full(p)] = e.at
-			if e.value.kind != objectKind && !(r.nulls && e.value.kind == nullKind) {
+			if e.value.kind != objectKind && (!r.nulls || e.value.kind != nullKind) {
 				r.report(e.value.at, p, fmt.Sprintf("must be an object, not %s: write {…} or leave the key out",
 					e.value.describe()))
 				continue

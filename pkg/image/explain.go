@@ -81,8 +81,8 @@ func answered(answer *transport.Error, host string) (what, advice string) {
 	case code == http.StatusUnauthorized:
 		return "the registry wants a login (401)", "run \"docker login " + host + "\", then try again"
 	case code == http.StatusForbidden:
-		return "the login does not allow it (403)", "ask for the right to it, or log in as somebody else with \"docker login " +
-			host + "\""
+		return "the login does not allow it (403)",
+			"ask for the right to it, or log in as somebody else with \"docker login " + host + "\""
 	case code == http.StatusNotFound && hasCode(answer, transport.NameUnknownErrorCode):
 		return "there is no such repository (404)", "correct the name, or create the repository"
 	case code == http.StatusNotFound:

@@ -27,6 +27,7 @@ import (
 //
 // Models travel as they are: most formats are compressed or hardly get
 // smaller, and unpacking would cost every node more time than the bytes saved.
+// Code is compressed; another release of Go may compress it to other bytes.
 type layer struct {
 	name      string
 	content   content

@@ -196,7 +196,8 @@ func (t *tree) found(folder, full, relative, target string, d fs.DirEntry) error
 
 func (t *tree) file(full, name string, info fs.FileInfo) {
 	if !info.Mode().IsRegular() {
-		t.errs = append(t.errs, fmt.Errorf("%s is a %s: remove it, or leave it out with .amlignore", full, kindOf(info.Mode())))
+		t.errs = append(t.errs, fmt.Errorf("%s is a %s: remove it, or leave it out with .amlignore",
+			full, kindOf(info.Mode())))
 		return
 	}
 	t.put(entry{name: name, source: full, info: info})
