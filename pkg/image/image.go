@@ -136,6 +136,13 @@ func Package(ctx context.Context, src Source, repository string, o Options) (Ima
 	return out, nil
 }
 
+// Check looks at the files that src names without reading them, and returns all
+// that Package would refuse about them, joined. It asks no registry.
+func Check(src Source) error {
+	_, err := planLayers(src)
+	return err
+}
+
 // plan is what goes into the image, before anything is read.
 type plan struct {
 	contents []content

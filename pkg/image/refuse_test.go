@@ -102,7 +102,11 @@ func TestPackageRefuses(t *testing.T) {
 			dir, src := project(t)
 			c.prepare(t, dir, &src)
 			_, err := Package(t.Context(), src, "localhost:1/x", options())
-			equal(t, "error", err, strings.ReplaceAll(c.want, "%s", dir))
+			want := strings.ReplaceAll(c.want, "%s", dir)
+			equal(t, "error", err, want)
+			if src.Environment == "" {
+				equal(t, "error of the check", Check(src), want)
+			}
 		})
 	}
 }
