@@ -119,6 +119,7 @@ func TestList(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			list, err := w.client.List(t.Context(), tt.all)
 			if err != nil {
 				t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 	helmtime "helm.sh/helm/v3/pkg/time"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	testingclock "k8s.io/utils/clock/testing"
+	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/release/releasetest"
@@ -39,6 +39,12 @@ kind: HTTPRoute
 metadata: {name: {{ .Release.Name }}}
 spec: {rules: [{weights: {{ .Values.weights | default "" | quote }}}]}
 {{- if .Values.refuse }}{{ fail .Values.refuse }}{{ end }}
+{{- if .Values.hook }}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: {{ .Release.Name }}-hook, annotations: {helm.sh/hook: "pre-install,pre-upgrade"}}
+{{- end }}
 {{- range $name, $version := .Values.versions }}
 ---
 apiVersion: apps/v1
@@ -66,7 +72,7 @@ func newChart(version string) *helmchart.Chart {
 
 // jumpingClock is a fake clock on which waiting takes no time.
 type jumpingClock struct {
-	*testingclock.FakeClock
+	*clocktesting.FakeClock
 	waits  int
 	onWait func(n int) // called at the n-th wait
 }
@@ -94,7 +100,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, cluster: releasetest.New("models"),
-		clock: &jumpingClock{FakeClock: testingclock.NewFakeClock(noon)}}
+		clock: &jumpingClock{FakeClock: clocktesting.NewFakeClock(noon)}}
 	w.client = w.user("ann@laptop", newChart("1.2.0"))
 	return w
 }

@@ -46,6 +46,8 @@ type Cluster struct {
 	// Linger names objects that are only marked when they are deleted, as if a
 	// finalizer or their pods held them, until Remove.
 	Linger map[string]bool
+	// Hook is called when Helm waits for a hook to be done. Nil: it is done at once.
+	Hook func() error
 	// Unreachable is what IsReachable answers.
 	Unreachable error
 
@@ -312,8 +314,13 @@ func (c *Cluster) Wait(helmkube.ResourceList, time.Duration) error { return nil 
 // WaitWithJobs returns at once.
 func (c *Cluster) WaitWithJobs(helmkube.ResourceList, time.Duration) error { return nil }
 
-// WatchUntilReady returns at once.
-func (c *Cluster) WatchUntilReady(helmkube.ResourceList, time.Duration) error { return nil }
+// WatchUntilReady asks Hook.
+func (c *Cluster) WatchUntilReady(helmkube.ResourceList, time.Duration) error {
+	if c.Hook == nil {
+		return nil
+	}
+	return c.Hook()
+}
 
 // WaitAndGetCompletedPodPhase says that the pod succeeded.
 func (c *Cluster) WaitAndGetCompletedPodPhase(string, time.Duration) (corev1.PodPhase, error) {
