@@ -37,11 +37,16 @@ func Forward(
 		cancel()
 		return "", nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- forwarder.ForwardPorts() }()
+	ended := make(chan struct{})
+	var endErr error
+	go func() {
+		defer close(ended)
+		endErr = forwarder.ForwardPorts()
+	}()
 	select {
 	case <-opened:
-	case err = <-ended:
+	case <-ended:
+		err = endErr
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -56,7 +61,7 @@ func Forward(
 	}
 	closeWay = sync.OnceFunc(func() {
 		cancel()
-		_ = <-ended // why it ended is no matter when it was to end
+		<-ended
 	})
 	return fmt.Sprintf("http://127.0.0.1:%d", ports[0].Local), closeWay, nil
 }
