@@ -80,12 +80,12 @@ test-unit: ## Test the packages.
 
 .PHONY: test-chart
 test-chart: ## Test the chart: rendered manifests, every rule of its values.
-	$(GO) test ./pkg/chart/...
+	$(GO) test ./pkg/chart/... ./charts/internal/...
 
 # Alone, because they measure time.
 .PHONY: test-dataplane
 test-dataplane: ## Test the configurations of router and limiter on the real engines.
-	$(GO) test -p 1 ./charts/...
+	$(GO) test ./charts/dataplane
 
 .PHONY: test-dist
 test-dist: ## Test the release archive and install it with krew.
@@ -103,8 +103,9 @@ bench: build ## Compare the start-up of kubectl-aml with kubectl's.
 ##@ Maintain
 
 .PHONY: docs
-docs: ## Generate docs/commands.md from the commands.
+docs: ## Generate docs/commands.md from the commands, and the chart's README from its values.
 	$(GO) run ./hack/docs -o docs/commands.md
+	$(GO) test ./charts/internal/chartdoc -update
 
 .PHONY: dist
 dist: VERSION = $(RELEASE)
@@ -119,7 +120,9 @@ ldflags:
 .PHONY: verify
 verify: ## Check that everything generated is up to date.
 	$(GO) mod tidy -diff
+	@for module in hack/tools/*/; do (set -x; $(GO) -C $$module mod tidy -diff) || exit 1; done
 	$(GO) run ./hack/docs -o docs/commands.md -check
+	$(GO) test ./charts/internal/chartdoc ./hack/dist -run 'UpToDate|Index'
 
 .PHONY: help
 help: ## List the targets.

@@ -53,6 +53,13 @@ The same as kubectl's.
 ` + "```" + `
 `
 
+func TestReferenceIsUpToDate(t *testing.T) {
+	t.Parallel()
+	if err := run("../../docs/commands.md", true); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReference(t *testing.T) {
 	t.Parallel()
 	if got := string(reference(fleet())); got != wantReference {
