@@ -19,7 +19,9 @@ import (
 const patience = 5 * time.Minute
 
 // Apply brings an endpoint to the values that change returns, under the
-// endpoint's Lease. An interrupted earlier operation is cleared up first.
+// endpoint's Lease. An interrupted earlier operation is cleared up first. If
+// somebody else holds the Lease and finishes within seconds, Apply goes on from
+// what they made; if they go on renewing it, it ends with a *HeldError.
 //
 // When it fails after a revision was made, what was in force before is in force
 // again (or nothing is left, if it was the first), unless KeepFailed is set; the

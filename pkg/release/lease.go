@@ -123,7 +123,7 @@ func (l *lease) observe(ctx context.Context, seen *coordinationv1.Lease) (gone b
 	if s := ptr.Deref(seen.Spec.LeaseDurationSeconds, 0); s > 0 {
 		duration = min(time.Duration(s)*time.Second, maxObserved)
 	}
-	l.log(fmt.Sprintf("%s was deploying this endpoint: waiting up to %s for a sign of life",
+	l.log(fmt.Sprintf("%s holds the endpoint's lease: watching up to %s for a sign of life",
 		holderOf(seen), duration))
 	for deadline := l.clock.Now().Add(duration); l.clock.Now().Before(deadline); {
 		select {

@@ -41,7 +41,7 @@ func TestApplyRecoversAKilledUpgrade(t *testing.T) {
 	if err != nil || all[1].Description != "interrupted while pending-upgrade; marked as failed by ann@laptop" {
 		t.Errorf("history is %+v, %v", all, err)
 	}
-	want := "bob@desk was deploying this endpoint: waiting up to 15s for a sign of life|" +
+	want := "bob@desk holds the endpoint's lease: watching up to 15s for a sign of life|" +
 		"took over from bob@desk, who stopped without an end|" +
 		"revision 2 was interrupted while pending-upgrade: marking it as failed"
 	if got := strings.Join(w.log, "|"); got != want {
