@@ -23,6 +23,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kubectl-aml/kubectl-aml/e2e/cluster"
 )
 
 // What the suite is given, and what TestMain adds for the tests.
@@ -73,7 +75,25 @@ func runSuite(ctx context.Context, m *testing.M) (int, error) {
 			return 1, err
 		}
 	}
-	return m.Run(), nil
+	code := m.Run()
+	if err := nothingLeft(ctx); err != nil {
+		return max(code, 1), err
+	}
+	return code, nil
+}
+
+// nothingLeft looks, after all that the tests did, whether a packet for a pod
+// or a service went where none may go: out of the nodes' network.
+func nothingLeft(ctx context.Context) error {
+	c, err := cluster.Up(ctx, cluster.Options{})
+	if err != nil {
+		return err
+	}
+	if err := c.AssertContained(ctx); err != nil {
+		return err
+	}
+	fmt.Println("no packet for a pod or a service has left the nodes' network")
+	return nil
 }
 
 func buildGo(ctx context.Context, dir, name, pkg string) (string, error) {

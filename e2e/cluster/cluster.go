@@ -63,6 +63,7 @@ type Cluster struct {
 	Name       string
 	Kubeconfig string // path of a kubeconfig file of its own
 	Registry   string // host:port under which this machine and the nodes know the registry
+	HTTP       string // host:port of this machine that leads to NodePort 30080
 	Kubectl    string // path of a kubectl
 	Images     Images
 
@@ -84,16 +85,7 @@ func Up(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	defer s.close()
-	if s.docker, err = engine.Find(ctx, s.store, s.opts.Source); err != nil {
-		return nil, err
-	}
-	if err := s.decide(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.network(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.registry(ctx); err != nil {
+	if err := s.start(ctx); err != nil {
 		return nil, err
 	}
 	c, err := s.cluster(ctx)
@@ -105,6 +97,41 @@ func Up(ctx context.Context, opts Options) (*Cluster, error) {
 	}
 	c.Images, err = s.images(ctx)
 	return c, err
+}
+
+// Prepare does what of Up needs no nodes: it starts the registry, and makes sure
+// of every image.
+func Prepare(ctx context.Context, opts Options) (Images, error) {
+	s, err := open(ctx, opts)
+	if err != nil {
+		return Images{}, err
+	}
+	defer s.close()
+	if err := s.start(ctx); err != nil {
+		return Images{}, err
+	}
+	if _, err := s.nodeImage(ctx); err != nil {
+		return Images{}, err
+	}
+	if _, err := s.metricsImage(ctx); err != nil {
+		return Images{}, err
+	}
+	return s.images(ctx)
+}
+
+// start makes sure of the engine, the nodes' network and the registry.
+func (s *session) start(ctx context.Context) error {
+	var err error
+	if s.docker, err = engine.Find(ctx, s.store, s.opts.Source); err != nil {
+		return err
+	}
+	if err := s.decide(ctx); err != nil {
+		return err
+	}
+	if err := s.network(ctx); err != nil {
+		return err
+	}
+	return s.registry(ctx)
 }
 
 // Down deletes the cluster, its registry and what the registry keeps. Nothing

@@ -78,9 +78,9 @@ func TestWriteHosts(t *testing.T) {
 
 func TestKindConfig(t *testing.T) {
 	s := &session{opts: Options{HTTPPort: 18080}}
-	own := s.kindConfig("image", "/hosts")
+	own := s.kindConfig("image", "/hosts", "/patches")
 	s.published = true
-	published := s.kindConfig("image", "/hosts")
+	published := s.kindConfig("image", "/hosts", "/patches")
 	if !own.Networking.DisableDefaultCNI || published.Networking.DisableDefaultCNI {
 		t.Error("kind's pod network belongs to the published image, and only to it")
 	}
@@ -98,6 +98,10 @@ func TestKindConfig(t *testing.T) {
 		}
 		if control.ExtraMounts[0].HostPath != "/hosts" || worker.ExtraMounts[0].HostPath != "/hosts" {
 			t.Error("a node does not know the registry")
+		}
+		if got := control.ExtraMounts[1]; got.HostPath != "/patches" || len(worker.ExtraMounts) != 1 ||
+			!strings.Contains(control.KubeadmConfigPatches[1], got.ContainerPath) {
+			t.Errorf("the control plane does not take its patches: %+v", control)
 		}
 	}
 }

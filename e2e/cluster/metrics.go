@@ -23,12 +23,9 @@ var metricsServer string
 
 // metrics makes sure of a metrics server, so that "kubectl top" and autoscaling work.
 func (s *session) metrics(ctx context.Context, c *Cluster) error {
-	ref := publishedMetricsServer
-	if !s.published {
-		var err error
-		if ref, err = s.push(ctx, s.book.MetricsServer()); err != nil {
-			return err
-		}
+	ref, err := s.metricsImage(ctx)
+	if err != nil {
+		return err
 	}
 	is, err := c.client.AppsV1().Deployments("kube-system").Get(ctx, "metrics-server", metav1.GetOptions{})
 	switch {
@@ -52,6 +49,13 @@ func (s *session) metrics(ctx context.Context, c *Cluster) error {
 			return err
 		})
 	})
+}
+
+func (s *session) metricsImage(ctx context.Context) (string, error) {
+	if s.published {
+		return publishedMetricsServer, nil
+	}
+	return s.push(ctx, s.book.MetricsServer())
 }
 
 // available tells whether the newest pods of a Deployment serve.

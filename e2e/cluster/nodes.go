@@ -29,7 +29,7 @@ const httpNodePort = 30080
 
 // kindConfig describes the cluster to kind: a control plane, and a worker that
 // takes no pod without a toleration, as a pool of GPU nodes has it.
-func (s *session) kindConfig(nodeImage, hosts string) *v1alpha4.Cluster {
+func (s *session) kindConfig(nodeImage, hosts, patches string) *v1alpha4.Cluster {
 	mounts := []v1alpha4.Mount{{HostPath: hosts, ContainerPath: "/etc/containerd/certs.d", Readonly: true}}
 	config := &v1alpha4.Cluster{
 		TypeMeta: v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
@@ -39,12 +39,13 @@ func (s *session) kindConfig(nodeImage, hosts string) *v1alpha4.Cluster {
 		},
 		Nodes: []v1alpha4.Node{
 			{
-				Role: v1alpha4.ControlPlaneRole, Image: nodeImage, ExtraMounts: mounts,
+				Role: v1alpha4.ControlPlaneRole, Image: nodeImage,
+				ExtraMounts: append(mounts, v1alpha4.Mount{HostPath: patches, ContainerPath: patchFolder, Readonly: true}),
 				ExtraPortMappings: []v1alpha4.PortMapping{{
 					ContainerPort: httpNodePort, HostPort: int32(s.opts.HTTPPort), ListenAddress: "127.0.0.1",
 				}},
 				// kind taints the control plane as soon as there is a worker.
-				KubeadmConfigPatches: []string{registration("InitConfiguration", "taints: []")},
+				KubeadmConfigPatches: []string{registration("InitConfiguration", "taints: []"), usePatches},
 			},
 			{
 				Role: v1alpha4.WorkerRole, Image: nodeImage, ExtraMounts: mounts,
@@ -93,7 +94,11 @@ func (s *session) cluster(ctx context.Context) (*Cluster, error) {
 	if c.Kubectl, err = s.kubectl(ctx); err != nil {
 		return nil, err
 	}
-	return c, s.settle(ctx, c, touched)
+	if err := s.settle(ctx, c, touched); err != nil {
+		return nil, err
+	}
+	c.HTTP, err = s.docker.Do(ctx, "port", s.opts.Name+"-control-plane", fmt.Sprintf("%d/tcp", httpNodePort))
+	return c, err
 }
 
 // settle brings the nodes to where pods run on them: addresses, routes,
@@ -194,6 +199,11 @@ func (s *session) create(ctx context.Context) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
+	patches, err := s.writePatches()
+	if err != nil {
+		return state{}, err
+	}
+	config := s.kindConfig(nodeImage, hosts, patches)
 	st := state{Published: s.published, NodeImage: nodeImage}
 	if err := s.save(st); err != nil {
 		return state{}, err
@@ -201,7 +211,7 @@ func (s *session) create(ctx context.Context) (state, error) {
 	err = s.store.Watch(ctx, "cluster "+s.opts.Name+": nodes", "made", func(ctx context.Context, log io.Writer) error {
 		made := make(chan error, 1)
 		go func() {
-			made <- s.provider(log).Create(s.opts.Name, kind.CreateWithV1Alpha4Config(s.kindConfig(nodeImage, hosts)),
+			made <- s.provider(log).Create(s.opts.Name, kind.CreateWithV1Alpha4Config(config),
 				kind.CreateWithKubeconfigPath(s.kubeconfig()), kind.CreateWithDisplayUsage(false), kind.CreateWithDisplaySalutation(false))
 		}()
 		select {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/kubectl-aml/kubectl-aml/e2e/cluster/internal/engine"
@@ -54,13 +55,23 @@ func Look(ctx context.Context, opts Options) (string, error) {
 	return out.String(), nil
 }
 
-// ClearCache deletes all that was built and kept. The clusters that run lose
-// their kubeconfig and their registry's name: delete them first.
+// ClearCache deletes all that was built and kept, and ends the engine if it was
+// started from here. It refuses while there is a cluster: Down deletes it.
 func ClearCache(ctx context.Context, opts Options) error {
 	s, err := open(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	left, err := os.ReadDir(filepath.Join(s.opts.CacheDir, "clusters"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("cluster %s is still there: go run ./hack/cluster --name %s down", left[0].Name(), left[0].Name())
+	}
+	if err := engine.Stop(ctx, s.store); err != nil {
+		return err
+	}
 	return os.RemoveAll(s.opts.CacheDir)
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,6 +22,9 @@ import (
 
 // ErrNoEngine says that no Docker engine answers and none can be started here.
 var ErrNoEngine = errors.New("no Docker engine answers")
+
+// pidFile is where, in the cache, the number of the engine's process stands.
+const pidFile = "dockerd.pid"
 
 // startTimeout is how long an engine has to answer once it is started.
 const startTimeout = time.Minute
@@ -137,7 +141,7 @@ func startByHand(ctx context.Context, docker Docker, dir string, flags []string)
 	if err := daemon.Start(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "dockerd.pid"), []byte(strconv.Itoa(daemon.Process.Pid)+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, pidFile), []byte(strconv.Itoa(daemon.Process.Pid)+"\n"), 0o644); err != nil {
 		return err
 	}
 	ended := make(chan error, 1)
@@ -154,4 +158,41 @@ func startByHand(ctx context.Context, docker Docker, dir string, flags []string)
 		}
 	}
 	return nil
+}
+
+// Stop ends the engine if Find started it by hand with this cache, and waits
+// until it has ended.
+func Stop(ctx context.Context, store *step.Store) error {
+	content, err := os.ReadFile(filepath.Join(store.Dir(), pidFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return fmt.Errorf("%s: %w", pidFile, err)
+	}
+	name := fmt.Sprintf("/proc/%d/comm", pid)
+	alive := func() bool { // numbers are given again: it has to be an engine
+		comm, err := os.ReadFile(name)
+		return err == nil && strings.TrimSpace(string(comm)) == "dockerd"
+	}
+	if !alive() {
+		return nil
+	}
+	return store.Watch(ctx, "docker engine", "stopped", func(ctx context.Context, _ io.Writer) error {
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			return err
+		}
+		for alive() {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+		return nil
+	})
 }

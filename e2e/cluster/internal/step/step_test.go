@@ -186,3 +186,23 @@ func TestMountsBelow(t *testing.T) {
 		t.Errorf("mountsBelow = %q, want %q", got, want)
 	}
 }
+
+func TestRunKeepsOneCheapResult(t *testing.T) {
+	store, _ := openStore(t, t.TempDir(), io.Discard)
+	var dirs []string
+	for _, st := range []Step{
+		{Name: "layer", Inputs: []string{"1"}, Cheap: true}, {Name: "layer of another"}, {Name: "layer", Inputs: []string{"2"}, Cheap: true},
+	} {
+		st.Build = func(context.Context, string, io.Writer) error { return nil }
+		dir, err := store.Run(t.Context(), st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, dir)
+	}
+	for i, want := range []bool{false, true, true} {
+		if _, err := os.Stat(dirs[i]); (err == nil) != want {
+			t.Errorf("%s: %v", dirs[i], err)
+		}
+	}
+}
