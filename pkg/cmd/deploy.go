@@ -189,21 +189,21 @@ func (w *deployment) base(current *release.Release) (deployed, error) {
 }
 
 // keys sees to the Secret with the endpoint's keys before there is a revision
-// that mounts it. The mode of an endpoint that is there stays unless the
-// deployment config says otherwise.
+// that mounts it, and mends it if somebody took it away. The mode of an
+// endpoint that is there stays unless the deployment config says otherwise.
 func (w *deployment) keys(ctx context.Context, now endpoint.Auth, isNew bool) (endpoint.Auth, error) {
 	mode := now.Mode
 	if w.plan.auth != nil {
 		mode = w.plan.auth.Mode
 	}
-	if mode == endpoint.AuthNone {
+	own := auth.SecretName(w.name)
+	switch {
+	case mode == endpoint.AuthNone:
 		return endpoint.Auth{Mode: mode}, nil
-	}
-	if !isNew && now.Mode == endpoint.AuthKey {
-		return now, nil
-	}
-	if w.dryRun != release.DryRunNone {
-		return endpoint.Auth{Mode: mode, ExistingSecret: auth.SecretName(w.name)}, nil
+	case !isNew && now.Mode == endpoint.AuthKey && now.ExistingSecret != own:
+		return now, nil // somebody else's, or made by the chart
+	case w.dryRun != release.DryRunNone:
+		return endpoint.Auth{Mode: mode, ExistingSecret: own}, nil
 	}
 	slot, err := chart.AuthSlot()
 	if err != nil {
@@ -214,6 +214,9 @@ func (w *deployment) keys(ctx context.Context, now endpoint.Auth, isNew bool) (e
 	})
 	if err != nil {
 		return endpoint.Auth{}, err
+	}
+	if made.KeysDiffer {
+		w.tell("warning: the endpoint keeps the keys it has, those in the deployment config are others")
 	}
 	w.madeKeys = made.Created
 	return endpoint.Auth{Mode: mode, ExistingSecret: made.Name}, nil

@@ -20,7 +20,7 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 		o.tell("note: no image is made in a dry run: %s stands in its place", p.source.Environment)
 		ready = p.source.Environment
 	}
-	opts := image.Options{Log: func(line string) { o.tell("image: %s", line) }}
+	opts := image.Options{Insecure: f.insecureRegistry, Log: func(line string) { o.tell("image: %s", line) }}
 	if ready != "" {
 		pinned, err := image.Resolve(ctx, ready, opts)
 		p.version.Image = pinned
@@ -31,7 +31,10 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	if err != nil {
 		return err
 	}
-	o.tell("image: %s (%d layers sent, %d there already)", made.Reference, made.Uploaded, made.Skipped)
+	if made.Ignored > 0 && made.IgnoreFile != "" {
+		o.tell("image: %s keeps %d files and folders out", made.IgnoreFile, made.Ignored)
+	}
+	o.tell("image: %s (%d blobs sent, %d there already)", made.Reference, made.Uploaded, made.Skipped)
 	p.version.Image = made.Reference
 	p.version.EntryScript, p.version.SourceDirectory = made.EntryScript, made.SourceDirectory
 	p.version.ModelDir = made.ModelDir

@@ -27,6 +27,7 @@ type sourceFlags struct {
 	entryScript, sourceDirectory  string
 	registry, environmentImage    string
 	image                         string
+	insecureRegistry              bool
 }
 
 func (s *sourceFlags) add(c *cobra.Command, getenv func(string) string) {
@@ -42,6 +43,8 @@ func (s *sourceFlags) add(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&s.environmentImage, "environment-image", getenv("AML_ENVIRONMENT_IMAGE"),
 		"Image with Python, the packages and the scoring server (default: the inference config's base image if it "+
 			"has everything, else $AML_ENVIRONMENT_IMAGE)")
+	f.BoolVar(&s.insecureRegistry, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
+		"on this machine")
 	f.StringVar(&s.image, "image", "", "Ready image to deploy as it is, instead of code and models")
 }
 
@@ -162,17 +165,17 @@ func (p *plan) modelsOf(o *options, f *deployFlags) error {
 	var findings []error
 	for _, arg := range f.models {
 		m, err := image.ParseModel(arg)
-		if err == nil {
-			m.Path = o.path(m.Path)
-			_, err = os.Stat(m.Path)
-		}
 		if err != nil {
 			findings = append(findings, fmt.Errorf("model %q: %w", arg, err))
 			continue
 		}
+		m.Path = o.path(m.Path)
 		p.source.Models = append(p.source.Models, m)
 	}
-	return errors.Join(findings...)
+	if len(findings) > 0 || f.image != "" || p.source.Code.Script == "" {
+		return errors.Join(findings...)
+	}
+	return image.Check(p.source)
 }
 
 // flags take over what goes before the files.

@@ -87,6 +87,9 @@ func (e Env) clusterSession(flags *genericclioptions.ConfigFlags) (*Session, err
 	if err != nil {
 		return nil, err
 	}
+	// client-go's default of 5 requests a second is for controllers that run for
+	// months: waiting for pods and asking routers takes more, for seconds.
+	config.QPS, config.Burst = 50, 100
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
