@@ -22,7 +22,7 @@ import (
 const usage = `usage: go run ./hack/cluster [flags] up|down|status|images
 
   up      make sure that the cluster runs; print its settings for eval
-  images  the same as up
+  images  make sure of the registry and of all images, without nodes
   status  print what runs
   down    delete the cluster and its registry
 
@@ -62,10 +62,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	switch flags.Arg(0) {
-	case "up", "images":
+	case "up":
 		c, err := cluster.Up(ctx, opts)
 		if err == nil {
-			printSettings(stdout, c)
+			printCluster(stdout, c)
+		}
+		return err
+	case "images":
+		images, err := cluster.Prepare(ctx, opts)
+		if err == nil {
+			printSettings(stdout, imageSettings(images))
 		}
 		return err
 	case "status":
@@ -81,18 +87,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return errUsage
 }
 
-// printSettings writes lines for a shell's eval.
-func printSettings(w io.Writer, c *cluster.Cluster) {
-	for _, setting := range []struct{ name, value string }{
-		{"KUBECONFIG", c.Kubeconfig},
-		{"AML_REGISTRY", c.Registry},
-		{"AML_ROUTER_IMAGE", c.Images.Router},
-		{"AML_LIMITER_IMAGE", c.Images.Limiter},
-		{"AML_ENVIRONMENT_IMAGE", c.Images.Environment},
-	} {
-		fmt.Fprintf(w, "export %s='%s'\n", setting.name, setting.value)
+type setting struct{ name, value string }
+
+func imageSettings(images cluster.Images) []setting {
+	return []setting{
+		{"AML_ROUTER_IMAGE", images.Router},
+		{"AML_LIMITER_IMAGE", images.Limiter},
+		{"AML_ENVIRONMENT_IMAGE", images.Environment},
 	}
+}
+
+func printCluster(w io.Writer, c *cluster.Cluster) {
+	printSettings(w, append([]setting{
+		{"KUBECONFIG", c.Kubeconfig}, {"AML_REGISTRY", c.Registry}, {"AML_HTTP", c.HTTP},
+	}, imageSettings(c.Images)...))
 	if c.Kubectl != "" {
 		fmt.Fprintf(w, "export PATH='%s':\"$PATH\"\n", filepath.Dir(c.Kubectl))
+	}
+}
+
+// printSettings writes lines for a shell's eval.
+func printSettings(w io.Writer, settings []setting) {
+	for _, s := range settings {
+		fmt.Fprintf(w, "export %s='%s'\n", s.name, s.value)
 	}
 }

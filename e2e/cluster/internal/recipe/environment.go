@@ -109,7 +109,7 @@ PYTHONPATH=$(echo /wheels/pip-*.whl) /opt/venv/bin/python -m pip install --no-in
   --require-hashes --requirement /wheels/requirements.txt
 rm -rf /opt/venv/lib/python3.*/site-packages/pip /opt/venv/lib/python3.*/site-packages/pip-* /opt/venv/bin/pip*
 find /opt/venv /usr/lib/python3* -depth -type d \( -name __pycache__ -o -name tests \) -exec rm -rf {} +
-python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3.* /usr/lib/python3/dist-packages /opt/venv/lib || true
+python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3.* /usr/lib/python3/dist-packages /opt/venv/lib || true
 `
 
 func pythonSystem(root debian.Root) (image.Files, error) {
