@@ -15,6 +15,7 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
 
@@ -232,7 +233,13 @@ func (w *deployment) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.inForce(ctx)
+	if err := w.inForce(ctx); err != nil {
+		return err
+	}
+	return rollout.Reach(ctx, rollout.ReachOptions{
+		Backends: rollout.NewBackends(w.session.Kube, w.session.Namespace, w.name), Version: w.plan.versionName,
+		Clock: w.Clock,
+	})
 }
 
 // failed shows the last lines of the container that failed, above the error.
