@@ -79,7 +79,8 @@ pod=$(find /run/netns -name 'cni-*' | head -n 1)
 		if slices.Contains(c.podRanges(), r) && r != n.pods {
 			patience = "silent"
 		}
-		fmt.Fprintf(&script, "try %[1]s %[2]s\n[ -z \"$pod\" ] || try %[1]s silent nsenter --net=$pod\n", lastHost(prefix), patience)
+		fmt.Fprintf(&script, "try %[1]s %[2]s\n[ -z \"$pod\" ] || try %[1]s silent nsenter --net=$pod\n",
+			lastHost(prefix), patience)
 	}
 	return script.String(), nil
 }

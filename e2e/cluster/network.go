@@ -34,7 +34,8 @@ func (c *Cluster) findNodes(ctx context.Context) error {
 		}
 		c.nodes = nil
 		for _, item := range list.Items {
-			address, err := c.docker.Do(ctx, "inspect", "--format", "{{.NetworkSettings.Networks."+nodeNetwork+".IPAddress}}", item.Name)
+			address, err := c.docker.Do(ctx, "inspect", "--format",
+				"{{.NetworkSettings.Networks."+nodeNetwork+".IPAddress}}", item.Name)
 			if err != nil {
 				return err
 			}
@@ -119,7 +120,8 @@ func containment(subnet string, shutIn bool) string {
 		script += fmt.Sprintf("iptables -w -C AML-CONTAIN %[1]s 2>/dev/null || iptables -w -A AML-CONTAIN %[1]s\n", rule)
 	}
 	for _, chain := range []string{"FORWARD", "OUTPUT"} {
-		script += fmt.Sprintf("iptables -w -C %[1]s -j AML-CONTAIN 2>/dev/null || iptables -w -I %[1]s -j AML-CONTAIN\n", chain)
+		jump := chain + " -j AML-CONTAIN"
+		script += fmt.Sprintf("iptables -w -C %[1]s 2>/dev/null || iptables -w -I %[1]s\n", jump)
 	}
 	return script
 }

@@ -49,8 +49,10 @@ func (s *session) kindConfig(nodeImage, hosts, patches string) *v1alpha4.Cluster
 			},
 			{
 				Role: v1alpha4.WorkerRole, Image: nodeImage, ExtraMounts: mounts,
-				Labels:               map[string]string{"accelerator": "nvidia"},
-				KubeadmConfigPatches: []string{registration("JoinConfiguration", "taints: [{key: sku, value: gpu, effect: NoSchedule}]")},
+				Labels: map[string]string{"accelerator": "nvidia"},
+				KubeadmConfigPatches: []string{
+					registration("JoinConfiguration", "taints: [{key: sku, value: gpu, effect: NoSchedule}]"),
+				},
 			},
 		},
 	}
@@ -160,9 +162,10 @@ func (s *session) revive(ctx context.Context, st state, known bool) (bool, error
 			return touched, nil
 		}
 	}
-	return false, s.store.Watch(ctx, "cluster "+s.opts.Name+": not usable", "deleted", func(_ context.Context, log io.Writer) error {
+	remove := func(_ context.Context, log io.Writer) error {
 		return errors.Join(s.provider(log).Delete(s.opts.Name, s.kubeconfig()), s.forget())
-	})
+	}
+	return false, s.store.Watch(ctx, "cluster "+s.opts.Name+": not usable", "deleted", remove)
 }
 
 // answers is nil once the cluster answers with the kubeconfig that we have.
@@ -212,7 +215,8 @@ func (s *session) create(ctx context.Context) (state, error) {
 		made := make(chan error, 1)
 		go func() {
 			made <- s.provider(log).Create(s.opts.Name, kind.CreateWithV1Alpha4Config(config),
-				kind.CreateWithKubeconfigPath(s.kubeconfig()), kind.CreateWithDisplayUsage(false), kind.CreateWithDisplaySalutation(false))
+				kind.CreateWithKubeconfigPath(s.kubeconfig()),
+				kind.CreateWithDisplayUsage(false), kind.CreateWithDisplaySalutation(false))
 		}()
 		select {
 		case err := <-made:

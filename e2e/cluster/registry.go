@@ -69,10 +69,11 @@ func (s *session) registry(ctx context.Context) error {
 		return err
 	}
 	return s.store.Watch(ctx, "registry "+s.registryHost(), "started", func(ctx context.Context, _ io.Writer) error {
-		if _, err := s.docker.Do(ctx, "rm", "--force", s.registryName()); err != nil && !strings.Contains(err.Error(), "No such") {
+		_, err := s.docker.Do(ctx, "rm", "--force", s.registryName())
+		if err != nil && !strings.Contains(err.Error(), "No such") {
 			return err
 		}
-		_, err := s.docker.Do(ctx, "run", "--detach", "--name", s.registryName(), "--restart", "unless-stopped",
+		_, err = s.docker.Do(ctx, "run", "--detach", "--name", s.registryName(), "--restart", "unless-stopped",
 			"--label", "aml.registry="+identity, "--network", nodeNetwork,
 			"--publish", fmt.Sprintf("127.0.0.1:%d:5000", s.opts.RegistryPort),
 			"--volume", s.registryName()+":/var/lib/registry", ref)

@@ -19,7 +19,7 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/e2e/cluster"
 )
 
-const usage = `usage: go run ./hack/cluster [flags] up|down|status|images
+const usage = `usage: go run ./hack/cluster up|down|status|images [flags]
 
   up      make sure that the cluster runs; print its settings for eval
   images  make sure of the registry and of all images, without nodes
@@ -61,7 +61,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	switch flags.Arg(0) {
+	command := flags.Arg(0)
+	if command != "" { // flags may stand behind the command, too
+		if err := flags.Parse(flags.Args()[1:]); err != nil {
+			return err
+		}
+	}
+	if flags.NArg() > 0 {
+		return errUsage
+	}
+	switch command {
 	case "up":
 		c, err := cluster.Up(ctx, opts)
 		if err == nil {

@@ -12,8 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -22,12 +20,6 @@ import (
 
 // ErrNoEngine says that no Docker engine answers and none can be started here.
 var ErrNoEngine = errors.New("no Docker engine answers")
-
-// pidFile is where, in the cache, the number of the engine's process stands.
-const pidFile = "dockerd.pid"
-
-// startTimeout is how long an engine has to answer once it is started.
-const startTimeout = time.Minute
 
 // Find returns the Docker engine that answers. Where none does, and this
 // process is root on Debian or Ubuntu, it installs the distribution's engine
@@ -79,8 +71,8 @@ func Install(ctx context.Context, store *step.Store, packages ...string) error {
 		if err := Command(ctx, log, "apt-get", "update", "-qq"); err != nil {
 			return err
 		}
-		args := append([]string{"DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends"},
-			packages...)
+		args := append([]string{"DEBIAN_FRONTEND=noninteractive",
+			"apt-get", "install", "-y", "-qq", "--no-install-recommends"}, packages...)
 		return Command(ctx, log, "env", args...)
 	})
 }
@@ -124,75 +116,4 @@ func buildRuntime(ctx context.Context, store *step.Store, source string) (string
 		},
 	})
 	return filepath.Join(dir, "oci-runtime"), err
-}
-
-// startByHand starts the engine in a session of its own, so that an interrupt
-// at our terminal does not reach it, and waits until it answers.
-func startByHand(ctx context.Context, docker Docker, dir string, flags []string) error {
-	out, err := os.OpenFile(filepath.Join(dir, "dockerd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = out.Close() }()
-	// Not CommandContext: the engine must outlive us.
-	daemon := exec.Command("dockerd", append([]string{"--pidfile", "/var/run/docker.pid"}, flags...)...)
-	daemon.Stdout, daemon.Stderr = out, out
-	daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := daemon.Start(); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, pidFile), []byte(strconv.Itoa(daemon.Process.Pid)+"\n"), 0o644); err != nil {
-		return err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- daemon.Wait() }()
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for !docker.Answers(ctx) {
-		select {
-		case err := <-ended:
-			return fmt.Errorf("dockerd ended (%w): see %s", err, out.Name())
-		case <-ctx.Done():
-			return fmt.Errorf("dockerd does not answer: see %s", out.Name())
-		case <-time.After(300 * time.Millisecond):
-		}
-	}
-	return nil
-}
-
-// Stop ends the engine if Find started it by hand with this cache, and waits
-// until it has ended.
-func Stop(ctx context.Context, store *step.Store) error {
-	content, err := os.ReadFile(filepath.Join(store.Dir(), pidFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
-	if err != nil {
-		return fmt.Errorf("%s: %w", pidFile, err)
-	}
-	name := fmt.Sprintf("/proc/%d/comm", pid)
-	alive := func() bool { // numbers are given again: it has to be an engine
-		comm, err := os.ReadFile(name)
-		return err == nil && strings.TrimSpace(string(comm)) == "dockerd"
-	}
-	if !alive() {
-		return nil
-	}
-	return store.Watch(ctx, "docker engine", "stopped", func(ctx context.Context, _ io.Writer) error {
-		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-			return err
-		}
-		for alive() {
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-time.After(200 * time.Millisecond):
-			}
-		}
-		return nil
-	})
 }

@@ -92,7 +92,8 @@ func (b *Book) programs(ctx context.Context, part, module string, flags ...strin
 	if _, err := os.Stat(filepath.Join(b.part(part), "main.go")); err == nil {
 		what = "."
 	}
-	args := append([]string{"CGO_ENABLED=0", "GOWORK=off", "GOARCH=amd64", "GOOS=linux", "go", "-C", b.part(part), "build", "-trimpath"}, flags...)
+	args := append([]string{"CGO_ENABLED=0", "GOWORK=off", "GOARCH=amd64", "GOOS=linux",
+		"go", "-C", b.part(part), "build", "-trimpath"}, flags...)
 	return b.store.Run(ctx, step.Step{
 		Name: title, Inputs: append([]string{inputs, runtime.Version()}, flags...),
 		Build: func(ctx context.Context, dir string, log io.Writer) error {
@@ -102,7 +103,9 @@ func (b *Book) programs(ctx context.Context, part, module string, flags ...strin
 }
 
 // layer saves files as a layer; from are the folders that they come from.
-func (b *Book) layer(ctx context.Context, name string, from []string, files func() (image.Files, error)) (string, error) {
+func (b *Book) layer(
+	ctx context.Context, name string, from []string, files func() (image.Files, error),
+) (string, error) {
 	inputs := []string{b.code}
 	for _, dir := range from {
 		inputs = append(inputs, filepath.Base(dir))
@@ -126,8 +129,9 @@ func (b *Book) debian(ctx context.Context) (debian.Root, error) {
 
 // account is the one user of an image that does not run as root.
 func account(name string, id int) image.Files {
+	const shell = "/usr/sbin/nologin"
 	return image.Files{
-		"etc/passwd": image.Text(fmt.Sprintf("root:x:0:0::/:/usr/sbin/nologin\n%s:x:%d:%d::/:/usr/sbin/nologin\n", name, id, id)),
+		"etc/passwd": image.Text(fmt.Sprintf("root:x:0:0::/:%[1]s\n%[2]s:x:%[3]d:%[3]d::/:%[1]s\n", shell, name, id)),
 		"etc/group":  image.Text(fmt.Sprintf("root:x:0:\n%s:x:%d:\n", name, id)),
 		"tmp":        {Mode: os.ModeDir | os.ModeSticky | 0o777},
 	}

@@ -16,7 +16,8 @@ import (
 
 // kubernetesPrograms are the names that the one Kubernetes program goes by.
 func kubernetesPrograms() []string {
-	return []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm", "kubectl"}
+	return []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy",
+		"kubelet", "kubeadm", "kubectl"}
 }
 
 // kubernetes is the layer with the Kubernetes program; the node and the control
@@ -57,8 +58,8 @@ func versionFlags(version string) string {
 	minor := strings.Split(version, ".")[1]
 	flags := "-s -w"
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-		flags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=1 -X %[1]s.gitMinor=%[3]s -X %[1]s.gitTreeState=clean",
-			pkg, version, minor)
+		flags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=1 -X %[1]s.gitMinor=%[3]s"+
+			" -X %[1]s.gitTreeState=clean", pkg, version, minor)
 	}
 	return flags
 }
@@ -112,7 +113,8 @@ func (b *Book) kubeProxy(ctx context.Context) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	tables, err := b.layer(ctx, "node image: kube-proxy layer", []string{filepath.Dir(string(root))}, func() (image.Files, error) {
+	from := []string{filepath.Dir(string(root))}
+	tables, err := b.layer(ctx, "node image: kube-proxy layer", from, func() (image.Files, error) {
 		files, err := root.Files([]string{"iptables", "kmod"}, []string{"netbase"})
 		if err != nil {
 			return nil, err
@@ -133,5 +135,6 @@ func (b *Book) kubeProxy(ctx context.Context) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return image.New(v1.Config{Env: []string{searchPath}, Entrypoint: []string{"/usr/local/bin/kube-proxy"}}, tables, kubernetes)
+	config := v1.Config{Env: []string{searchPath}, Entrypoint: []string{"/usr/local/bin/kube-proxy"}}
+	return image.New(config, tables, kubernetes)
 }

@@ -62,7 +62,8 @@ func (b *Book) Environment() Image {
 			return nil, err
 		}
 		return image.New(v1.Config{
-			Env:        []string{"PATH=/" + venv + "/bin:/usr/local/bin:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8"},
+			Env: []string{"PATH=/" + venv + "/bin:/usr/local/bin:/usr/bin:/bin",
+				"PYTHONDONTWRITEBYTECODE=1", "LANG=C.UTF-8"},
 			User:       fmt.Sprint(scorer),
 			WorkingDir: "/var/azureml-app",
 		}, system, packages)
@@ -73,7 +74,8 @@ func (b *Book) Environment() Image {
 // installed as a virtual environment.
 func (b *Book) python(ctx context.Context, root debian.Root, wheels string) (string, error) {
 	return b.store.Run(ctx, step.Step{
-		Name: "environment: install packages", Cheap: true, Inputs: []string{b.code, filepath.Base(filepath.Dir(string(root))), filepath.Base(wheels)},
+		Name: "environment: install packages", Cheap: true,
+		Inputs: []string{b.code, filepath.Base(filepath.Dir(string(root))), filepath.Base(wheels)},
 		Build: func(ctx context.Context, dir string, log io.Writer) error {
 			files, err := pythonSystem(root)
 			if err != nil {
@@ -93,7 +95,8 @@ func (b *Book) python(ctx context.Context, root debian.Root, wheels string) (str
 			if err := os.WriteFile(filepath.Join(target, "wheels/requirements.txt"), requirements, 0o644); err != nil {
 				return err
 			}
-			err = engine.Command(ctx, log, "chroot", target, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp", "PYTHONHASHSEED=0", "/bin/sh", "-ec", install)
+			err = engine.Command(ctx, log, "chroot", target, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp",
+				"PYTHONHASHSEED=0", "/bin/sh", "-ec", install)
 			return errors.Join(err, os.RemoveAll(filepath.Join(target, "wheels")))
 		},
 	})
@@ -105,15 +108,16 @@ func (b *Book) python(ctx context.Context, root debian.Root, wheels string) (str
 // a fixed hash seed it comes out the same each time.
 const install = `
 python3 -m venv --without-pip /opt/venv
-PYTHONPATH=$(echo /wheels/pip-*.whl) /opt/venv/bin/python -m pip install --no-index --find-links /wheels --no-compile --no-cache-dir \
-  --require-hashes --requirement /wheels/requirements.txt
+PYTHONPATH=$(echo /wheels/pip-*.whl) /opt/venv/bin/python -m pip install --no-index --find-links /wheels \
+  --no-compile --no-cache-dir --require-hashes --requirement /wheels/requirements.txt
 rm -rf /opt/venv/lib/python3.*/site-packages/pip /opt/venv/lib/python3.*/site-packages/pip-* /opt/venv/bin/pip*
 find /opt/venv /usr/lib/python3* -depth -type d \( -name __pycache__ -o -name tests \) -exec rm -rf {} +
-python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3.* /usr/lib/python3/dist-packages /opt/venv/lib || true
+python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3.* /opt/venv/lib
 `
 
 func pythonSystem(root debian.Root) (image.Files, error) {
-	files, err := root.Files([]string{"python3", "ca-certificates", "dash", "coreutils", "findutils", "libgcc-s1", "libstdc++6"},
+	files, err := root.Files(
+		[]string{"python3", "ca-certificates", "dash", "coreutils", "findutils", "libgcc-s1", "libstdc++6"},
 		[]string{"adduser", "debconf", "dpkg", "init-system-helpers", "install-info", "libc-bin", "media-types", "openssl",
 			"passwd", "perl-base", "tar"})
 	if err != nil {

@@ -28,7 +28,8 @@ const pauseImage = "registry.k8s.io/pause:3.10.2"
 // nodePackages is what kind's own node image has, as far as this one needs it.
 func nodePackages() []string {
 	return []string{"systemd", "systemd-sysv", "runc", "conntrack", "iptables", "nftables", "iproute2", "ethtool",
-		"util-linux", "mount", "kmod", "libseccomp2", "pigz", "e2fsprogs", "bash", "curl", "jq", "procps", "socat", "hostname"}
+		"util-linux", "mount", "kmod", "libseccomp2", "pigz", "e2fsprogs", "bash", "curl", "jq",
+		"procps", "socat", "hostname"}
 }
 
 // Node is the image of a kind node. Its containers' images are not in it: see ControlPlane.

