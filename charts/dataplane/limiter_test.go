@@ -256,6 +256,19 @@ func TestLimiterDropsWhoGaveUp(t *testing.T) {
 	}
 }
 
+func TestAbandonedScoringKeepsItsPlace(t *testing.T) {
+	l := newLimiter(t, "maxQueueWaitMs: 10000", true)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	l.askUntil(ctx, "/score", "ms=1500")
+	if got := l.ask("/score", ""); got.status != http.StatusOK {
+		t.Errorf("the next one got %d", got.status)
+	}
+	if most := l.app.most.Load(); most != 1 {
+		t.Errorf("%d requests at once in the scoring server, want 1: it goes on with what its caller gave up", most)
+	}
+}
+
 func TestProbesDoNotQueue(t *testing.T) {
 	l := newLimiter(t, "maxQueueWaitMs: 10000", true)
 	var busy sync.WaitGroup
