@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 # One setting for lint, tests and builds: each package is then compiled once for all of them.
 export CGO_ENABLED := 0
-export GOFLAGS := -trimpath -buildvcs=false
+export GOFLAGS := $(filter-out -trimpath -buildvcs=false,$(GOFLAGS)) -trimpath -buildvcs=false
 
 GO ?= go
 MODULE := github.com/kubectl-aml/kubectl-aml
