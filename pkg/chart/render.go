@@ -118,13 +118,28 @@ func Render(values map[string]any, options RenderOptions) (Manifest, error) {
 	}
 	renderValues, err := chartutil.ToRenderValuesWithSchemaValidation(loaded, values, release, capabilities, false)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("check the values of endpoint %s: %w", options.Name, err)
+		return Manifest{}, fmt.Errorf("check the values of endpoint %s: %w", options.Name, schemaFindings(err))
 	}
 	files, err := engine.Render(loaded, renderValues)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("render endpoint %s: %w", options.Name, plain(err))
 	}
 	return sorted(files, capabilities)
+}
+
+// schemaFindings makes one line of what the schema says: Helm's form takes
+// four, of which the last tell what is wrong.
+func schemaFindings(err error) error {
+	var findings []string
+	for line := range strings.Lines(err.Error()) {
+		if finding, ok := strings.CutPrefix(strings.TrimSpace(line), "- "); ok {
+			findings = append(findings, finding)
+		}
+	}
+	if len(findings) == 0 {
+		return err
+	}
+	return errors.New(strings.Join(findings, "; "))
 }
 
 // capabilitiesOf checks version against the chart's kubeVersion and returns

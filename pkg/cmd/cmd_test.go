@@ -151,6 +151,18 @@ func TestDeployTellsWhatItDid(t *testing.T) {
 	}
 }
 
+func TestAReadyImageIsDeployedByItsDigest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.run("deploy", "diabetes", "--image", w.registry+"/environment:1", "--wait=false")
+	if r.out != "endpoint/diabetes created\n" || r.code != 0 {
+		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	if got := w.plain(w.run("get", "versions", "-o", "wide").out); !strings.Contains(got, "REGISTRY/environment@DIGEST") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestTheListingsShowWhatWasDeployed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

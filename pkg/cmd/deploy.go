@@ -4,6 +4,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,15 +157,19 @@ func (w *deployment) change(ctx context.Context, current *release.Release) (map[
 	if w.purpose != "" {
 		base.Purpose = endpoint.Purpose(w.purpose)
 	}
-	next, err := base.Put(w.plan.versionName, w.plan.version, w.plan.placement)
+	fresh, err := chart.FreshVersion()
+	if err != nil {
+		return nil, err
+	}
+	version := w.plan.version
+	if version.EntryScript == "" { // a ready image: it has the script where it had it before
+		version.EntryScript = cmp.Or(base.Versions[w.plan.versionName].EntryScript, fresh.EntryScript)
+	}
+	next, err := base.Put(w.plan.versionName, version, w.plan.placement)
 	if err != nil {
 		return nil, err
 	}
 	if next.Auth, err = w.keys(ctx, base.Auth, current == nil); err != nil {
-		return nil, err
-	}
-	fresh, err := chart.FreshVersion()
-	if err != nil {
 		return nil, err
 	}
 	values := base.values.With(next, fresh)

@@ -27,7 +27,7 @@ func (g *gate) leftovers(original helmkube.ResourceList) (helmkube.ResourceList,
 	if len(g.attempts) < 2 { // only the one in force: Helm has it
 		return original, nil
 	}
-	all := append(helmkube.ResourceList(nil), original...)
+	all := copies(original)
 	for _, manifest := range g.attempts {
 		objects, err := g.Build(strings.NewReader(manifest), false)
 		if err != nil {
@@ -45,6 +45,18 @@ func (g *gate) leftovers(original helmkube.ResourceList) (helmkube.ResourceList,
 		}
 	}
 	return all, nil
+}
+
+// copies are infos of our own: Helm puts objects that are wanted and were there
+// already into both lists, as the same pointer, and uniting must not change what
+// is wanted.
+func copies(list helmkube.ResourceList) helmkube.ResourceList {
+	all := make(helmkube.ResourceList, 0, len(list))
+	for _, info := range list {
+		own := *info
+		all = append(all, &own)
+	}
+	return all
 }
 
 // unite adds to an object what another revision of it has more.

@@ -14,6 +14,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	helmtime "helm.sh/helm/v3/pkg/time"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // failKept makes a revision and leaves it in the cluster as failed.
@@ -48,6 +49,22 @@ func TestApplyRecoversAKilledUpgrade(t *testing.T) {
 		t.Errorf("log is\n  %s\nwant\n  %s", got, want)
 	}
 	w.wantNoLease()
+}
+
+// The version that the killed operation brought is wanted again, in another
+// shape: Helm takes what is live for wanted, fields of the dead included.
+func TestApplyForgetsTheFieldsOfAVersionThatAKilledUpgradeBrought(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustApply(versions("blue=a:1"))
+	w.failKept(versions("blue=a:1", "green=b:1@gpu"))
+	w.kill(helmrelease.StatusPendingUpgrade)
+	w.mustApply(versions("blue=a:1", "green=b:1"))
+	selector, _, err := unstructured.NestedMap(w.cluster.Object("Deployment/iris-green").Object,
+		"spec", "template", "spec", "nodeSelector")
+	if err != nil || len(selector) > 0 {
+		t.Errorf("green still asks for %v: %v", selector, err)
+	}
 }
 
 func TestApplyRecoversAKilledInstall(t *testing.T) {
