@@ -39,7 +39,7 @@ func TestWrongInputIsToldInOneLineAndChangesNothing(t *testing.T) {
 	for name, c := range cases {
 		r := s.run(c.args...)
 		line := lastLine(r.err)
-		if r.code != c.code || !strings.HasPrefix(line, "error: ") || !strings.Contains(line, c.want) {
+		if r.code != c.code || r.out != "" || !strings.HasPrefix(line, "error: ") || !strings.Contains(line, c.want) {
 			t.Errorf("%s: exit code %d, want %d and an error with %q:\n%s", name, r.code, c.code, c.want, r.err)
 		}
 		if strings.Count(r.err, "error: ") != 1 {

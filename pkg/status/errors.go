@@ -24,8 +24,11 @@ type FailedError struct {
 	Logs []string
 }
 
-// Error tells all but the log, in one line.
-func (e *FailedError) Error() string { return fmt.Sprintf("%s failed: %s", e.Object, e.Message) }
+// Error tells all but the log, in one line. The reason is in it as Kubernetes
+// spells it, because that is what people look up.
+func (e *FailedError) Error() string {
+	return fmt.Sprintf("%s failed: %s: %s", e.Object, e.Reason, e.Message)
+}
 
 // TimeoutError says that what was waited for was still on its way when the time
 // was up.

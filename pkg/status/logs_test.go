@@ -63,7 +63,7 @@ func TestFailureTellsTheCauseAndTheLastLines(t *testing.T) {
 	}
 	s.logs(long, func(corev1.PodLogOptions) error { return nil })
 	_, err := s.wait(t.Context(), nil)
-	want := "version green failed: pod green-a: container scoring exited with code 3 (2 times): " +
+	want := "version green failed: CrashLoopBackOff: pod green-a: container scoring exited with code 3 (2 times): " +
 		"FileNotFoundError: [Errno 2] No such file or directory: '/var/azureml-app/score.py'"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

@@ -112,7 +112,7 @@ func TestWaitEndsWithAFailureThatLasts(t *testing.T) {
 	if !errors.As(err, &failure) {
 		t.Fatalf("got %v, want a *FailedError", err)
 	}
-	if want := strings.Replace(greenCrashed, ":", " failed:", 1); err.Error() != want {
+	if want := strings.Replace(greenCrashed, ":", " failed: CrashLoopBackOff:", 1); err.Error() != want {
 		t.Errorf("got  %s\nwant %s", err, want)
 	}
 	if failure.Object != "version green" || failure.Reason != "CrashLoopBackOff" ||
