@@ -53,7 +53,7 @@ func newInvoke(o *options) *cobra.Command {
 	}
 	c.Flags().StringVarP(&f.data, "data", "d", "", "What to send: text, @FILE, or @- for standard input")
 	c.Flags().StringVar(&f.version, "version", "", "Call this version, whatever its share of the traffic")
-	c.Flags().IntVar(&f.count, "count", 1, "How often to call; more than once prints the last answer and a count by version")
+	c.Flags().IntVar(&f.count, "count", 1, "How often to call; more than once adds a count by version")
 	c.Flags().DurationVar(&f.timeout, "timeout", 65*time.Second, "How long to wait for one answer")
 	return c
 }

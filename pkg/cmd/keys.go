@@ -57,7 +57,7 @@ func newKeysGet(o *options) *cobra.Command {
 			return keyListing(keys).Print(o.Streams.Out, o.Streams.ErrOut, format)
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "", "Output format. One of: json, yaml, name (the keys alone, a line each)")
+	c.Flags().StringVarP(&output, "output", "o", "", "Output format. One of: json, yaml, name (the keys alone)")
 	return c
 }
 

@@ -141,7 +141,7 @@ func copyLines(in io.Reader, line func(string)) error {
 		if text != "" {
 			line(text)
 		}
-		if err == io.EOF { //nolint:errorlint // bufio gives it as it is
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // version is stamped by the linker: -X …/pkg/cmd.version=v1.2.3.
-var version = "v0.0.0-dev" //nolint:gochecknoglobals // the linker can only set a variable
+var version = "v0.0.0-dev"
 
 // build is what -o json tells of the program.
 type build struct {

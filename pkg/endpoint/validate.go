@@ -200,7 +200,7 @@ func (p Probes) validate() error {
 
 // prefix puts text before each line of an error that may join several.
 func prefix(text string, err error) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the very form errors.Join makes
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return fmt.Errorf("%s%w", text, err)
 	}

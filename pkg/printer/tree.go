@@ -49,13 +49,14 @@ func replicaSet(w io.Writer, indent string, s status.Set, last bool) {
 	if last {
 		branch, under = "└── ", "    "
 	}
-	line(w, indent+branch+"replicaset/"+s.Name, "", "", fraction(int(s.Ready), int(s.Desired)), above(s.Verdict, len(s.Pods)))
+	count := fraction(int(s.Ready), int(s.Desired))
+	line(w, indent+branch+"replicaset/"+s.Name, "", "", count, above(s.Verdict, len(s.Pods)))
 	for i, p := range s.Pods {
 		twig := "├── "
 		if i == len(s.Pods)-1 {
 			twig = "└── "
 		}
-		count := "0/1"
+		count = "0/1"
 		if p.Ready {
 			count = "1/1"
 		}

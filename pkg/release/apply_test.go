@@ -262,7 +262,7 @@ func TestApplyInterruptedWhileItWritesStopsWriting(t *testing.T) {
 	w := newWorld(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	w.cluster.Refuse = func(verb, _ string) error {
+	w.cluster.Refuse = func(_, _ string) error {
 		interrupt()
 		return nil
 	}

@@ -59,7 +59,7 @@ func TestExplain(t *testing.T) {
 		"schema": {errors.New("values don't meet the specifications of the schema(s) in the following chart(s):\n" +
 			"inference:\n- at '/a': got number\n"),
 			"the chart refuses the values: /a: got number", nil},
-		"lines": {errors.New("cannot build:\n  kind: Foo\n\n  kind: Bar\n"), "cannot build: kind: Foo; kind: Bar", nil},
+		"lines": {errors.New("cannot build:\n  kind: Foo\n\n  kind: Bar"), "cannot build: kind: Foo; kind: Bar", nil},
 		"rule_of_the_chart": {errors.New(`execution error at (inference/templates/validate.yaml:3:4): traffic sums to 120`),
 			"traffic sums to 120", nil},
 		"foreign_object": {errors.New(`Unable to continue with install: Service "iris" in namespace "models" exists and ` +

@@ -181,7 +181,7 @@ func TestLeaseTakenOverByAnotherFirst(t *testing.T) {
 	w.putLease("bob@desk/1")
 	raced := false
 	w.cluster.Clientset.PrependReactor("update", "leases",
-		func(a k8stesting.Action) (bool, runtime.Object, error) {
+		func(_ k8stesting.Action) (bool, runtime.Object, error) {
 			if raced {
 				return false, nil, nil
 			}

@@ -60,11 +60,7 @@ func (c *Client) underLease(ctx context.Context, name string, do func(context.Co
 // The records are written even when ctx has ended, so that an interrupted
 // operation is recorded as failed; the gate then lets nothing else through.
 func (s *session) configure(ctx context.Context) (*helmaction.Configuration, *gate, error) {
-	kube, err := s.kube(s.lines.add)
-	if err != nil {
-		return nil, nil, err
-	}
-	g := &gate{Interface: kube, ctx: ctx, fence: s.fence, clock: s.opts.Clock}
+	g := &gate{Interface: s.kube(s.lines.add), ctx: ctx, fence: s.fence, clock: s.opts.Clock}
 	store, err := s.driver(context.WithoutCancel(ctx), s.opts.Namespace, "", s.lines.add)
 	if err != nil {
 		return nil, nil, err
@@ -117,14 +113,14 @@ func (c *Client) kubernetes() (kubernetes.Interface, error) {
 	return kubernetes.NewForConfig(config)
 }
 
-func (c *Client) kube(log func(string, ...any)) (helmkube.Interface, error) {
+func (c *Client) kube(log func(string, ...any)) helmkube.Interface {
 	if c.opts.Backend.Kube != nil {
-		return c.opts.Backend.Kube, nil
+		return c.opts.Backend.Kube
 	}
 	kube := helmkube.New(c.restGetter())
 	kube.Log = log
 	kube.Namespace = c.opts.Namespace
-	return kube, nil
+	return kube
 }
 
 // driver returns Helm's storage in a namespace ("": all), in Secrets as Helm's
