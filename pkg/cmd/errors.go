@@ -60,8 +60,8 @@ func Message(err error) string {
 	switch {
 	case err == nil:
 		return ""
-	case errors.Is(err, context.Canceled):
-		return "interrupted: " + err.Error()
+	case err == context.Canceled: //nolint:errorlint // one with more to say says it itself
+		return "interrupted"
 	case errors.As(err, &dial) && dial.Op == "dial" && errors.As(err, &address):
 		return "no cluster answers at " + address.URL[:hostEnd(address.URL)] + " (" + dial.Err.Error() +
 			"): is it running, and is this the right context? see kubectl config current-context"
