@@ -55,16 +55,25 @@ func TestState(t *testing.T) {
 	}
 }
 
-func TestWriteHosts(t *testing.T) {
+func TestWriteMounts(t *testing.T) {
 	for published, want := range map[bool][]string{
 		false: {"localhost:5001", "registry.k8s.io"}, true: {"localhost:5001"},
 	} {
 		s := &session{opts: Options{Name: "aml", CacheDir: t.TempDir(), RegistryPort: 5001}, published: published}
-		dir, err := s.writeHosts()
+		mounts, err := s.writeMounts()
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := os.ReadDir(dir)
+		for _, mount := range mounts {
+			if _, err := os.Stat(mount.HostPath); err != nil || !mount.Readonly {
+				t.Errorf("mount %+v: %v", mount, err)
+			}
+		}
+		if content, err := os.ReadFile(filepath.Join(mounts[1].HostPath, "etcd+strategic.yaml")); err != nil ||
+			!strings.Contains(string(content), "name: etcd") || mounts[1].ContainerPath != patchFolder {
+			t.Errorf("patch of etcd: %s, %v", content, err)
+		}
+		found, err := os.ReadDir(mounts[0].HostPath)
 		if err != nil || len(found) != len(want) {
 			t.Fatalf("published %v: %v, %v", published, found, err)
 		}
@@ -78,9 +87,10 @@ func TestWriteHosts(t *testing.T) {
 
 func TestKindConfig(t *testing.T) {
 	s := &session{opts: Options{HTTPPort: 18080}}
-	own := s.kindConfig("image", "/hosts", "/patches")
+	mounts := []v1alpha4.Mount{{HostPath: "/hosts"}}
+	own := s.kindConfig("image", mounts)
 	s.published = true
-	published := s.kindConfig("image", "/hosts", "/patches")
+	published := s.kindConfig("image", mounts)
 	if !own.Networking.DisableDefaultCNI || published.Networking.DisableDefaultCNI {
 		t.Error("kind's pod network belongs to the published image, and only to it")
 	}
@@ -99,9 +109,8 @@ func TestKindConfig(t *testing.T) {
 		if control.ExtraMounts[0].HostPath != "/hosts" || worker.ExtraMounts[0].HostPath != "/hosts" {
 			t.Error("a node does not know the registry")
 		}
-		if got := control.ExtraMounts[1]; got.HostPath != "/patches" || len(worker.ExtraMounts) != 1 ||
-			!strings.Contains(control.KubeadmConfigPatches[1], got.ContainerPath) {
-			t.Errorf("the control plane does not take its patches: %+v", control)
+		if !strings.Contains(control.KubeadmConfigPatches[1], patchFolder) {
+			t.Errorf("the control plane does not take its patches: %q", control.KubeadmConfigPatches)
 		}
 	}
 }

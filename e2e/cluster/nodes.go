@@ -29,8 +29,7 @@ const httpNodePort = 30080
 
 // kindConfig describes the cluster to kind: a control plane, and a worker that
 // takes no pod without a toleration, as a pool of GPU nodes has it.
-func (s *session) kindConfig(nodeImage, hosts, patches string) *v1alpha4.Cluster {
-	mounts := []v1alpha4.Mount{{HostPath: hosts, ContainerPath: "/etc/containerd/certs.d", Readonly: true}}
+func (s *session) kindConfig(nodeImage string, mounts []v1alpha4.Mount) *v1alpha4.Cluster {
 	config := &v1alpha4.Cluster{
 		TypeMeta: v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},
 		Networking: v1alpha4.Networking{
@@ -39,8 +38,7 @@ func (s *session) kindConfig(nodeImage, hosts, patches string) *v1alpha4.Cluster
 		},
 		Nodes: []v1alpha4.Node{
 			{
-				Role: v1alpha4.ControlPlaneRole, Image: nodeImage,
-				ExtraMounts: append(mounts, v1alpha4.Mount{HostPath: patches, ContainerPath: patchFolder, Readonly: true}),
+				Role: v1alpha4.ControlPlaneRole, Image: nodeImage, ExtraMounts: mounts,
 				ExtraPortMappings: []v1alpha4.PortMapping{{
 					ContainerPort: httpNodePort, HostPort: int32(s.opts.HTTPPort), ListenAddress: "127.0.0.1",
 				}},
@@ -198,15 +196,11 @@ func (s *session) create(ctx context.Context) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	hosts, err := s.writeHosts()
+	mounts, err := s.writeMounts()
 	if err != nil {
 		return state{}, err
 	}
-	patches, err := s.writePatches()
-	if err != nil {
-		return state{}, err
-	}
-	config := s.kindConfig(nodeImage, hosts, patches)
+	config := s.kindConfig(nodeImage, mounts)
 	st := state{Published: s.published, NodeImage: nodeImage}
 	if err := s.save(st); err != nil {
 		return state{}, err

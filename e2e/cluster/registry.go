@@ -6,11 +6,8 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -161,23 +158,6 @@ func (s *session) push(ctx context.Context, made recipe.Image) (string, error) {
 func (s *session) hasTag(ctx context.Context, ref, digest string) bool {
 	is, err := image.Digest(ctx, ref)
 	return err == nil && is == digest
-}
-
-// writeHosts tells the nodes' containerd where the registry is: under the name
-// that this machine uses, and, where nothing published can be reached, in the
-// place of Kubernetes' own. It returns the folder to mount.
-func (s *session) writeHosts() (string, error) {
-	hosts := []string{s.registryHost()}
-	if !s.published {
-		hosts = append(hosts, "registry.k8s.io")
-	}
-	dir := filepath.Join(s.folder(), "certs.d")
-	var errs []error
-	for _, host := range hosts {
-		errs = append(errs, os.MkdirAll(filepath.Join(dir, host), 0o755),
-			os.WriteFile(filepath.Join(dir, host, "hosts.toml"), []byte(hostsFile(s.registryName())), 0o644))
-	}
-	return dir, errors.Join(errs...)
 }
 
 // hostsFile sends containerd to the registry of that name on the nodes' network.
