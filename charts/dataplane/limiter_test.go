@@ -90,7 +90,7 @@ func newLimiter(t *testing.T, values string, listening bool) *limiter {
 	if listening {
 		l.listen()
 	}
-	said := start(t, haproxy, variables(t, manifest, local), "-db", "-f", file)
+	said := start(t, haproxy, variables(t, manifest, local), "-W", "-db", "-f", file)
 	eventually(t, 10*time.Second, "limiter alive", func() bool {
 		return l.ask("/_limiter/alive", "").status == http.StatusOK
 	})

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,8 +73,12 @@ func start(t *testing.T, program engines.Program, env []string, args ...string) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = command.Process.Kill()
+		late := wall.AfterFunc(10*time.Second, func() { _ = command.Process.Kill() })
+		_ = command.Process.Signal(syscall.SIGTERM)
 		_ = command.Wait()
+		if !late.Stop() {
+			t.Errorf("%s did not end on SIGTERM", filepath.Base(program.Path))
+		}
 		if t.Failed() {
 			t.Logf("%s said:\n%s", filepath.Base(program.Path), said)
 		}

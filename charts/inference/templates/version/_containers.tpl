@@ -3,13 +3,14 @@
 
 {{/*
 The limiter: a native sidecar, so it is there before the scoring container and ends after it. Whether its image
-stops softly (SIGUSR1) or at once does not matter: when it is told to end, nothing is left to answer.
+asks for a soft stop (SIGUSR1) or not (SIGTERM) does not matter: when it is told to end, nothing is left to answer.
+But it must hear it: as process 1 without a master (-W), HAProxy ignores SIGTERM and the pod hangs until it is killed.
 */}}
 {{- define "inference.limiterContainer" -}}
 - name: limiter
   image: {{ .root.Values.limiter.image | quote }}
   restartPolicy: Always
-  command: [haproxy, -db, -f, /etc/limiter/haproxy.cfg]
+  command: [haproxy, -W, -db, -f, /etc/limiter/haproxy.cfg]
   env:
     - {name: LISTEN, value: "0.0.0.0:9001"}
     - {name: METRICS, value: "0.0.0.0:9002"}
