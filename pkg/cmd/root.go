@@ -78,6 +78,7 @@ func NewRoot(env Env) *cobra.Command {
 	root.SetIn(env.Streams.In)
 	root.SetOut(env.Streams.Out)
 	root.SetErr(env.Streams.ErrOut)
+	root.SetUsageTemplate(usageTemplate)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
@@ -87,7 +88,7 @@ func NewRoot(env Env) *cobra.Command {
 		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o)},
 		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o)},
 		"call":    {newInvoke(o), newKeys(o)},
-		"plugin.": {newVersion(o)},
+		"plugin.": {newVersion(o), newOptions(o)},
 	}
 	for _, g := range []cobra.Group{
 		{ID: "deploy", Title: "Deploy:"}, {ID: "look", Title: "Look:"},
