@@ -94,7 +94,7 @@ test-dist: ## Test the release archive and install it with krew.
 .PHONY: e2e
 e2e: ## Run the suite on a cluster on this machine.
 	@cluster=$$($(GO) run ./hack/cluster up) && eval "$$cluster" && \
-	AML_E2E=1 $(GO) test ./e2e -count=1 -timeout 25m
+	AML_E2E=1 $(GO) test ./e2e -v -count=1 -timeout 25m
 
 .PHONY: bench
 bench: build ## Compare the start-up of kubectl-aml with kubectl's.

@@ -99,7 +99,7 @@ func (e Endpoint) unknown(name string) error {
 }
 
 // reserved names would give a version's objects the names of the endpoint's own.
-func reserved() []string { return []string{"router", "limiter", "keys"} }
+func reserved() []string { return []string{"router", "limiter", "keys", "test"} }
 
 func validateVersionName(name string) error {
 	if slices.Contains(reserved(), name) {

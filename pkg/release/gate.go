@@ -73,6 +73,9 @@ func (g *gate) Update(original, target helmkube.ResourceList, force bool) (*helm
 		return &helmkube.Result{}, err
 	}
 	original, err := g.leftovers(original)
+	if err == nil {
+		err = leaveReplicas(original, target)
+	}
 	if err == nil && g.installing {
 		err = g.WaitForDelete(terminating(target), undoTimeout)
 	}

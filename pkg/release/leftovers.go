@@ -24,10 +24,10 @@ import (
 // old object has and the new one lacks. So the old object becomes the union of
 // all that were sent.
 func (g *gate) leftovers(original helmkube.ResourceList) (helmkube.ResourceList, error) {
-	if len(g.attempts) < 2 { // only the one in force: Helm has it
-		return original, nil
-	}
 	all := copies(original)
+	if len(g.attempts) < 2 { // only the one in force: Helm has it
+		return all, nil
+	}
 	for _, manifest := range g.attempts {
 		objects, err := g.Build(strings.NewReader(manifest), false)
 		if err != nil {
