@@ -63,7 +63,7 @@ func newDeploy(o *options) *cobra.Command {
 	f.Float64Var(&d.traffic, "traffic", 0, "Percent of the requests for this version; kept if not given")
 	f.BoolVar(&d.makeDefault, "default", false, "Make this the version that gets what no other claims")
 	f.BoolVar(&d.makeControl, "control", false, "Mark this as the version that the others are treatments of")
-	f.StringVar(&d.accelerator, "accelerator", "", "Devices for each replica, as TYPE[:COUNT]; types: nvidia, amd, intel, fpga")
+	f.StringVar(&d.accelerator, "accelerator", "", "Devices for each replica: TYPE[:COUNT], of nvidia, amd, intel, fpga")
 	f.IntVar(&d.replicas, "replicas", 0, "Fixed number of replicas; goes before the deployment config")
 	f.StringVar(&d.purpose, "purpose", "", "DevTest (one router) or FastProd (two, spread over nodes); kept if not given")
 	f.StringVar(&d.routerImage, "router-image", o.Getenv("AML_ROUTER_IMAGE"), "Envoy image instead of the chart's")

@@ -10,6 +10,7 @@ package releasetest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -102,7 +103,7 @@ func (c *Cluster) Build(r io.Reader, _ bool) (helmkube.ResourceList, error) {
 	var list helmkube.ResourceList
 	for decoder := yaml.NewYAMLOrJSONDecoder(r, 4096); ; {
 		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(object); err == io.EOF {
+		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
 			return list, nil
 		} else if err != nil {
 			return nil, err
