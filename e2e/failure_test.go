@@ -5,10 +5,8 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -97,17 +95,22 @@ func TestKillingThePluginInTheMiddleIsRecovered(t *testing.T) {
 func TestOfTwoDeploysAtOnceOneWinsAndTheOtherSaysWhoHoldsIt(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	args := [][]string{s.echoArgs("blue", "sky"), s.echoArgs("blue", "grass")}
-	results := make([]said, len(args))
-	var both sync.WaitGroup
-	for i := range args {
-		both.Go(func() { results[i] = s.run(args[i]...) })
+	first := s.command(t.Context(), s.echoArgs("blue", "slow")...)
+	must(t, first.Start())
+	s.until("the first one is at work", func(ctx context.Context) (bool, error) {
+		leases, err := s.admin.CoordinationV1().Leases(s.namespace).List(ctx, metav1.ListOptions{})
+		return err == nil && len(leases.Items) == 1, err
+	})
+	second := s.run(s.echoArgs("blue", "sky")...)
+	if second.code != 1 || !strings.Contains(second.err, `endpoint "echo" is being changed by `) ||
+		!strings.Contains(second.err, "@") {
+		t.Errorf("the second one: exit code %d\n%s", second.code, second.err)
 	}
-	both.Wait()
-	codes := fmt.Sprint(results[0].code, results[1].code)
-	refused := results[0].err + results[1].err
-	if codes != "0 1" && codes != "1 0" || !strings.Contains(refused, "is being changed by ") {
-		t.Errorf("exit codes %s\n%s", codes, refused)
+	if err := first.Wait(); err != nil {
+		t.Errorf("the first one: %v", err)
+	}
+	if got := s.ok("invoke", "echo", "-d", "{}").out; got != "{\"model\": \"slow\"}\n" {
+		t.Errorf("the endpoint answers %s", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -50,7 +51,25 @@ func TestPlainHelmInstallsTheChartAndThePluginTakesItOver(t *testing.T) {
 	if s.key("plain") != key {
 		t.Error("an upgrade has changed the keys")
 	}
+	s.helm("upgrade", "plain", s.newerChart(), "-f", values)
+	r := s.run("traffic", "set", "plain", "blue=20")
+	if r.code != 1 || !strings.Contains(r.err, "newer") || !strings.Contains(r.err, "99.0.0") {
+		t.Errorf("an endpoint of a newer chart: exit code %d\n%s", r.code, r.err)
+	}
 	s.helm("uninstall", "plain", "--wait", "--timeout", "2m")
+}
+
+// newerChart is a copy of the chart as a later kubectl-aml may bring it.
+func (s *space) newerChart() string {
+	s.t.Helper()
+	folder := filepath.Join(s.t.TempDir(), "inference")
+	must(s.t, os.CopyFS(folder, os.DirFS("../charts/inference")))
+	file := filepath.Join(folder, "Chart.yaml")
+	text, err := os.ReadFile(file)
+	must(s.t, err)
+	later := regexp.MustCompile(`(?m)^version:.*$`).ReplaceAll(text, []byte("version: 99.0.0"))
+	must(s.t, os.WriteFile(file, later, 0o600))
+	return folder
 }
 
 func (s *space) helm(args ...string) string {

@@ -16,7 +16,7 @@ import (
 func TestWrongInputIsToldInOneLineAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	s.echo("blue", "sky")
+	s.echo("blue", "sky", "--traffic", "50")
 	before := s.objects()
 	cases := map[string]struct {
 		args []string
@@ -28,7 +28,7 @@ func TestWrongInputIsToldInOneLineAndChangesNothing(t *testing.T) {
 		"no such endpoint":    {[]string{"status", "nothing"}, 1, `no endpoint "nothing" in namespace`},
 		"bad version name":    {s.echoArgs("v1", "x"), 1, `version name "v1" is not valid: write 3 to 32`},
 		"too much traffic":    {[]string{"traffic", "set", "echo", "blue=101"}, 1, "not a percentile"},
-		"a sum over 100":      {s.echoArgs("green", "x", "--traffic", "101"), 1, "not a percentile"},
+		"a sum over 100":      {s.echoArgs("green", "x", "--traffic", "60"), 1, `sums to 110`},
 		"unknown version":     {[]string{"traffic", "set", "echo", "red=5"}, 1, `"red" is not a version of endpoint "echo": there is blue`},
 		"no model file":       {[]string{"deploy", "echo", "-m", "absent.pkl", "--entry-script", "testdata/echo/score.py"}, 1, "absent.pkl"},
 		"no registry there":   {append(s.echoArgs("green", "x"), "--registry", "127.0.0.1:1"), 1, "127.0.0.1:1"},

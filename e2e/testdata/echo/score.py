@@ -12,6 +12,8 @@ def init():
     folder = pathlib.Path(os.environ["AZUREML_MODEL_DIR"])
     name = next(folder.glob("*")).read_text().strip()
     print(f"model {name} is loaded")
+    if name == "slow":
+        time.sleep(15)
     if name == "broken":
         raise RuntimeError("the model file is damaged")
 
