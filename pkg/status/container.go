@@ -141,7 +141,18 @@ func (c container) exitMessage(last *corev1.ContainerStateTerminated) string {
 		return c.say(fmt.Sprintf("was ended by signal %d (exit code %d, %s)",
 			last.ExitCode-firstSignal, last.ExitCode, times))
 	}
-	return sentence(c.say(fmt.Sprintf("exited with code %d (%s)", last.ExitCode, times)), lastLine(last.Message))
+	return sentence(c.say(fmt.Sprintf("exited with code %d (%s)", last.ExitCode, times)), lastWords(last.Message))
+}
+
+// lastWords are why a program ended: the exception in what it left, or what it
+// left if that is one line. More lines are the end of its log, and the last of
+// them seldom says why.
+func lastWords(left string) string {
+	lines := printable(left)
+	if exception := cause(lines); exception != "" || len(lines) != 1 {
+		return exception
+	}
+	return lines[0]
 }
 
 func (c container) lateMessage() string {
@@ -240,13 +251,6 @@ func (c container) mark(v Verdict) Verdict {
 	last, _ := c.lastExit()
 	v.HasLog = c.status.State.Running != nil || last != nil
 	return v
-}
-
-// lastLine is the last line of what a container left as its termination
-// message: of a traceback, the exception.
-func lastLine(message string) string {
-	lines := strings.Split(strings.TrimSpace(message), "\n")
-	return lines[len(lines)-1]
 }
 
 // slowNode tells whether a container could not be created because its node is

@@ -79,6 +79,8 @@ whether it still listens: a replica that is busy for a minute is neither unready
     preStop:
       sleep:
         seconds: {{ include "inference.preStopSeconds" .version }}
+  # Why a container ended is then told by its pod, too.
+  terminationMessagePolicy: FallbackToLogsOnError
   startupProbe:
     httpGet:
       path: /_limiter/started
@@ -124,6 +126,10 @@ whether it still listens: a replica that is busy for a minute is neither unready
 - {name: WORKER_TIMEOUT, value: {{ int64 $timeout | quote }}}
 - {name: SERVICE_NAME, value: {{ .root.Release.Name | quote }}}
 - {name: HOME, value: /tmp}
+{{- /* Else the last words of a process that is killed are lost. */}}
+{{- if not (hasKey .version.env "PYTHONUNBUFFERED") }}
+- {name: PYTHONUNBUFFERED, value: "1"}
+{{- end }}
 {{- range $name, $value := .version.env }}
 - name: {{ $name | quote }}
   value: {{ $value | replace "$(" "$$(" | quote }}
