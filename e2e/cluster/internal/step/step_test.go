@@ -180,9 +180,9 @@ func TestOpenWaitsForTheLock(t *testing.T) {
 }
 
 func TestMountsBelow(t *testing.T) {
-	const mounts = "proc /proc proc rw 0 0\nproc /cache/a.try1/root/proc proc rw 0 0\nx /cache/a.try1/root/proc/y x rw 0 0\nproc /cache/a.try12 x rw 0 0\n"
+	const mounts = "proc /proc proc rw 0 0\nproc /cache/a.try1/tree/proc proc rw 0 0\nx /cache/a.try1/tree/proc/y x rw 0 0\nproc /cache/a.try12 x rw 0 0\n"
 	got := mountsBelow(mounts, "/cache/a.try1")
-	if want := []string{"/cache/a.try1/root/proc/y", "/cache/a.try1/root/proc"}; !slices.Equal(got, want) {
+	if want := []string{"/cache/a.try1/tree/proc/y", "/cache/a.try1/tree/proc"}; !slices.Equal(got, want) {
 		t.Errorf("mountsBelow = %q, want %q", got, want)
 	}
 }

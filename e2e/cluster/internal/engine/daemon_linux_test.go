@@ -15,7 +15,7 @@ import (
 func TestRemoveStale(t *testing.T) {
 	self, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
-		t.Skip("this system has no /proc")
+		t.Fatal(err)
 	}
 	own := strings.TrimSpace(string(self))
 	for name, test := range map[string]struct {
