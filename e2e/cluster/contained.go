@@ -68,7 +68,10 @@ try() { # address, whether silence will do, command in front
   *) echo "$1 ${*:3}: ${said:-no answer}" ;;
   esac
 }
-pod=$(find /run/netns -name 'cni-*' | head -n 1)
+pod= # a pod's network, held open: pods come and go meanwhile
+for name in $(find /run/netns -name 'cni-*'); do
+  { exec 9<"$name"; } 2>/dev/null && nsenter --net=/proc/$$/fd/9 true 2>/dev/null && pod=/proc/$$/fd/9 && break
+done
 `)
 	for _, r := range append([]string{podRange, serviceRange}, c.podRanges()...) {
 		prefix, err := netip.ParsePrefix(r)
