@@ -53,7 +53,8 @@ func TestPlainHelmInstallsTheChartAndThePluginTakesItOver(t *testing.T) {
 	}
 	s.helm("upgrade", "plain", s.newerChart(), "-f", values)
 	r := s.run("traffic", "set", "plain", "blue=20")
-	if r.code != 1 || !strings.Contains(r.err, "newer") || !strings.Contains(r.err, "99.0.0") {
+	if r.code != 1 || !strings.Contains(r.err, "deployed with chart 99.0.0") ||
+		!strings.Contains(r.err, "upgrade kubectl-aml") {
 		t.Errorf("an endpoint of a newer chart: exit code %d\n%s", r.code, r.err)
 	}
 	s.helm("uninstall", "plain", "--wait", "--timeout", "2m")
