@@ -6,6 +6,7 @@ package cmd_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -231,6 +232,32 @@ func TestDeletingTheEndpointTakesItsKeysAlong(t *testing.T) {
 	}
 	if r := w.run("keys", "get", "diabetes"); r.code != 1 {
 		t.Errorf("the keys of a deleted endpoint: exit code %d", r.code)
+	}
+}
+
+// What a first deploy left for inspection is no endpoint in force, and can be
+// deleted all the same.
+func TestDeletingWhatAFailedFirstDeployLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cluster.Refuse = func(_, object string) error {
+		if object == "Deployment/diabetes-blue" {
+			return errors.New("quota exceeded")
+		}
+		return nil
+	}
+	if r := w.deploy("blue", "--no-rollback"); r.code != 1 || !strings.Contains(r.err, "quota exceeded") {
+		t.Fatalf("exit code %d: %s", r.code, r.err)
+	}
+	w.cluster.Refuse = nil
+	if r := w.run("delete", "endpoint", "diabetes"); r.out != "endpoint/diabetes deleted\n" || r.code != 0 {
+		t.Errorf("exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	if left := w.cluster.Names(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if r := w.run("delete", "endpoint", "diabetes"); r.code != 1 || !strings.Contains(r.err, `no endpoint "diabetes"`) {
+		t.Errorf("deleted twice: exit code %d: %s", r.code, r.err)
 	}
 }
 

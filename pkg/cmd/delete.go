@@ -5,6 +5,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,16 +50,18 @@ func newDeleteEndpoint(o *options) *cobra.Command {
 }
 
 // deleteEndpoint deletes the release first: whoever deploys at the same time
-// holds its Lease, and needs the keys.
+// holds its Lease, and needs the keys. It does so whatever state the endpoint is
+// in, and takes the keys along that an interrupted deletion has left.
 func (o *options) deleteEndpoint(ctx context.Context, s *Session, name string) error {
-	if _, err := s.endpoint(ctx, name); err != nil {
-		return err
-	}
-	if err := s.Releases.Delete(ctx, name, release.DeleteOptions{}); err != nil {
-		return err
+	gone := s.Releases.Delete(ctx, name, release.DeleteOptions{})
+	if gone != nil && !errors.Is(gone, release.ErrNotFound) {
+		return gone
 	}
 	if err := auth.Delete(ctx, s.Kube, s.Namespace, name); err != nil {
 		return fmt.Errorf("the endpoint is gone but its keys are not: %w", err)
+	}
+	if gone != nil {
+		return s.missing(name)
 	}
 	o.answer("endpoint/%s deleted", name)
 	return nil

@@ -52,50 +52,39 @@ func (g *getFlags) format() (printer.Format, error) {
 }
 
 func newGetEndpoints(o *options) *cobra.Command {
-	var g getFlags
-	c := &cobra.Command{
-		Use:               "endpoints [NAME...]",
-		Aliases:           []string{"endpoint", "ep"},
-		Short:             "List endpoints",
-		ValidArgsFunction: o.completeEndpoints,
-		RunE: func(c *cobra.Command, args []string) error {
-			format, err := g.format()
-			if err != nil {
-				return err
-			}
-			list, err := o.list(c.Context(), args, g.allNamespaces)
-			if err != nil {
-				return err
-			}
-			return printer.Endpoints(list, o.Clock.Now(), g.allNamespaces).Print(o.Streams.Out, o.Streams.ErrOut, format)
-		},
-	}
-	g.add(c)
-	return c
+	return o.listing(&cobra.Command{
+		Use: "endpoints [NAME...]", Aliases: []string{"endpoint", "ep"}, Short: "List endpoints",
+	}, func(list []printer.Endpoint, allNamespaces bool) printer.Listing {
+		return printer.Endpoints(list, o.Clock.Now(), allNamespaces)
+	})
 }
 
 func newGetVersions(o *options) *cobra.Command {
+	return o.listing(&cobra.Command{
+		Use: "versions [ENDPOINT...]", Aliases: []string{"version", "v"}, Short: "List the versions of endpoints",
+	}, func(list []printer.Endpoint, _ bool) printer.Listing {
+		var versions []printer.Version
+		for _, e := range list {
+			versions = append(versions, e.Versions...)
+		}
+		return printer.VersionTable(versions)
+	})
+}
+
+// listing makes c a command that reads endpoints and shows them.
+func (o *options) listing(c *cobra.Command, show func([]printer.Endpoint, bool) printer.Listing) *cobra.Command {
 	var g getFlags
-	c := &cobra.Command{
-		Use:               "versions [ENDPOINT...]",
-		Aliases:           []string{"version", "v"},
-		Short:             "List the versions of endpoints",
-		ValidArgsFunction: o.completeEndpoints,
-		RunE: func(c *cobra.Command, args []string) error {
-			format, err := g.format()
-			if err != nil {
-				return err
-			}
-			list, err := o.list(c.Context(), args, g.allNamespaces)
-			if err != nil {
-				return err
-			}
-			var versions []printer.Version
-			for _, e := range list {
-				versions = append(versions, e.Versions...)
-			}
-			return printer.VersionTable(versions).Print(o.Streams.Out, o.Streams.ErrOut, format)
-		},
+	c.ValidArgsFunction = o.completeEndpoints
+	c.RunE = func(c *cobra.Command, args []string) error {
+		format, err := g.format()
+		if err != nil {
+			return err
+		}
+		list, err := o.list(c.Context(), args, g.allNamespaces)
+		if err != nil {
+			return err
+		}
+		return show(list, g.allNamespaces).Print(o.Streams.Out, o.Streams.ErrOut, format)
 	}
 	g.add(c)
 	return c

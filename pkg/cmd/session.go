@@ -48,14 +48,25 @@ type deployed struct {
 func (s *Session) endpoint(ctx context.Context, name string) (deployed, error) {
 	r, err := s.Releases.Get(ctx, name)
 	if errors.Is(err, release.ErrNotFound) {
-		return deployed{}, fmt.Errorf("no endpoint %q in namespace %q: see kubectl aml get endpoints -n %s: %w",
-			name, s.Namespace, s.Namespace, release.ErrNotFound)
+		return deployed{}, s.missing(name)
 	}
 	if err != nil {
 		return deployed{}, err
 	}
 	return read(r)
 }
+
+func (s *Session) missing(name string) error { return missingError{name, s.Namespace} }
+
+// missingError is release.ErrNotFound with what to do about it.
+type missingError struct{ name, namespace string }
+
+func (e missingError) Error() string {
+	return fmt.Sprintf("no endpoint %q in namespace %q: see kubectl aml get endpoints -n %s",
+		e.name, e.namespace, e.namespace)
+}
+
+func (missingError) Is(target error) bool { return target == release.ErrNotFound }
 
 // read turns a release into the endpoint it holds.
 func read(r release.Release) (deployed, error) {

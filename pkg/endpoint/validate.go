@@ -89,13 +89,10 @@ func (e Endpoint) split() string {
 	return strings.Join(parts, " ")
 }
 
-// ErrUnknownVersion says that an endpoint has no version of the name given.
-var ErrUnknownVersion = errors.New("unknown version")
-
 // unknown says that there is no version of this name, and which there are.
 func (e Endpoint) unknown(name string) error {
-	return fmt.Errorf("%q is not a version of endpoint %q: there is %s: %w",
-		name, e.Name, strings.Join(e.VersionNames(), ", "), ErrUnknownVersion)
+	return fmt.Errorf("%q is not a version of endpoint %q: there is %s",
+		name, e.Name, strings.Join(e.VersionNames(), ", "))
 }
 
 // reserved names would give a version's objects the names of the endpoint's own.
