@@ -32,6 +32,8 @@ func TestADeployThatFailsSaysWhyAndChangesNothing(t *testing.T) {
 			[]string{"version green failed: CrashLoopBackOff", "RuntimeError: the model file is damaged"}},
 		{"a device that is not there", s.echoArgs("green", "grass", "--traffic", "50", "--accelerator", "nvidia:8",
 			"--scheduling-grace", "3s"), []string{"version green failed: Unschedulable", "Insufficient nvidia.com/gpu"}},
+		{"an image that the node cannot pull", s.echoArgs("green", "grass", "--traffic", "50",
+			"--limiter-image", os.Getenv(registryVar)+"/aml/absent:1"), []string{"version green failed: ImagePullBackOff"}},
 		{"an existing version, replaced", s.echoArgs("blue", "broken"), []string{"RuntimeError: the model file is damaged"}},
 	}
 	for _, c := range cases {
@@ -56,7 +58,7 @@ func TestADeployThatFailsSaysWhyAndChangesNothing(t *testing.T) {
 	if report.Versions["blue"] != report.Sent {
 		t.Errorf("answers came from %v", report.Versions)
 	}
-	t.Logf("%d requests during four failing deploys, all answered 200 by blue", report.Sent)
+	t.Logf("%d requests during five failing deploys, all answered 200 by blue", report.Sent)
 }
 
 // The kubelet cannot pull what a person with other rights can see: the image is

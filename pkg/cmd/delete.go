@@ -49,19 +49,18 @@ func newDeleteEndpoint(o *options) *cobra.Command {
 	return c
 }
 
-// deleteEndpoint deletes the release first: whoever deploys at the same time
-// holds its Lease, and needs the keys. It does so whatever state the endpoint is
-// in, and takes the keys along that an interrupted deletion has left.
+// deleteEndpoint deletes the endpoint whatever state it is in, and its keys under
+// the same Lease: whoever deploys it anew must not find keys that are about to
+// go. Keys that an interrupted deletion has left go too.
 func (o *options) deleteEndpoint(ctx context.Context, s *Session, name string) error {
-	gone := s.Releases.Delete(ctx, name, release.DeleteOptions{})
-	if gone != nil && !errors.Is(gone, release.ErrNotFound) {
-		return gone
-	}
-	if err := auth.Delete(ctx, s.Kube, s.Namespace, name); err != nil {
-		return fmt.Errorf("the endpoint is gone but its keys are not: %w", err)
-	}
-	if gone != nil {
+	err := s.Releases.Delete(ctx, name, release.DeleteOptions{Gone: func(ctx context.Context) error {
+		return auth.Delete(ctx, s.Kube, s.Namespace, name)
+	}})
+	if errors.Is(err, release.ErrNotFound) {
 		return s.missing(name)
+	}
+	if err != nil {
+		return err
 	}
 	o.answer("endpoint/%s deleted", name)
 	return nil

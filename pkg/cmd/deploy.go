@@ -135,17 +135,18 @@ type deployment struct {
 }
 
 func (w *deployment) run(ctx context.Context) (release.Result, error) {
-	result, err := w.make(ctx, "deploy "+w.plan.versionName, func(current *release.Release) (map[string]any, error) {
-		return w.change(ctx, current)
-	}, w.ready)
-	if err != nil && w.madeKeys && result.Previous == nil && !w.flags.noRollback {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		if undoErr := auth.Delete(ctx, w.session.Kube, w.session.Namespace, w.name); undoErr != nil {
-			w.tell("warning: %v", undoErr)
-		}
+	change := func(current *release.Release) (map[string]any, error) { return w.change(ctx, current) }
+	return w.make(ctx, change, release.ApplyOptions{
+		Description: "deploy " + w.plan.versionName, Ready: w.ready, Gone: w.takeKeysBack,
+	})
+}
+
+// takeKeysBack deletes keys that were made for a version that never came.
+func (w *deployment) takeKeysBack(ctx context.Context) error {
+	if !w.madeKeys {
+		return nil
 	}
-	return result, err
+	return auth.Delete(ctx, w.session.Kube, w.session.Namespace, w.name)
 }
 
 // change puts the version into what is in force.

@@ -74,7 +74,7 @@ func (o *options) change(ctx context.Context, name string, r rolloutFlags, e edi
 		return err
 	}
 	work := revision{options: o, session: s, flags: r, name: name, dryRun: dryRun}
-	result, err := work.make(ctx, e.description, func(current *release.Release) (map[string]any, error) {
+	result, err := work.make(ctx, func(current *release.Release) (map[string]any, error) {
 		if current == nil {
 			return nil, fmt.Errorf("endpoint %q was deleted meanwhile: deploy it again", name)
 		}
@@ -87,7 +87,7 @@ func (o *options) change(ctx context.Context, name string, r rolloutFlags, e edi
 			return nil, err
 		}
 		return values.Map()
-	}, work.inForce)
+	}, release.ApplyOptions{Description: e.description, Ready: work.inForce})
 	if err != nil {
 		return err
 	}
@@ -103,16 +103,14 @@ type revision struct {
 	dryRun  release.DryRun
 }
 
-// make applies the change, waits with ready unless told not to, and sees to it
-// that after a rollback the routers run the old configuration again.
+// make applies the change, waits with opts.Ready unless told not to, and sees to
+// it that after a rollback the routers run the old configuration again.
 func (w revision) make(
-	ctx context.Context, description string, change release.Change, ready func(context.Context) error,
+	ctx context.Context, change release.Change, opts release.ApplyOptions,
 ) (release.Result, error) {
-	opts := release.ApplyOptions{
-		Description: description, DryRun: w.dryRun, KeepFailed: w.flags.noRollback, Timeout: w.flags.timeout,
-	}
-	if w.flags.wait {
-		opts.Ready = ready
+	opts.DryRun, opts.KeepFailed, opts.Timeout = w.dryRun, w.flags.noRollback, w.flags.timeout
+	if !w.flags.wait {
+		opts.Ready = nil
 	}
 	result, err := w.session.Releases.Apply(ctx, w.name, change, opts)
 	if err != nil && result.RolledBack && result.Previous != nil {

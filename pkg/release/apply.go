@@ -39,9 +39,26 @@ func (c *Client) Apply(ctx context.Context, name string, change Change, o ApplyO
 	var result Result
 	err := c.underLease(ctx, name, func(ctx context.Context, s *session) (err error) {
 		result, err = s.apply(ctx, change, o)
+		s.gone(ctx, result, err, o)
 		return err
 	})
 	return result, err
+}
+
+// gone calls o.Gone if Apply has failed and nothing of the endpoint is there,
+// as far as is known, and the Lease is still ours.
+func (s *session) gone(ctx context.Context, r Result, failure error, o ApplyOptions) {
+	var undone *ApplyError
+	if failure == nil || o.Gone == nil || r.Previous != nil || s.fence() != nil ||
+		errors.As(failure, &undone) && undone.Outcome != Uninstalled {
+		return
+	}
+	// The caller may have been interrupted: what is undone is undone to the end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if err := o.Gone(ctx); err != nil {
+		s.opts.Log(fmt.Sprintf("warning: %v", err))
+	}
 }
 
 func (s *session) apply(ctx context.Context, change Change, o ApplyOptions) (Result, error) {

@@ -6,6 +6,7 @@ package release
 import (
 	"cmp"
 	"context"
+	"errors"
 )
 
 // Delete uninstalls an endpoint, under its Lease, whatever state it is in, and
@@ -14,7 +15,7 @@ import (
 // did not make it. Errors: ErrNotFound, ErrForeign, *HeldError and those of the
 // cluster. A Delete that was interrupted is finished by the next Delete or Apply.
 func (c *Client) Delete(ctx context.Context, name string, o DeleteOptions) error {
-	if _, err := c.History(ctx, name); err != nil {
+	if _, err := c.History(ctx, name); err != nil && (o.Gone == nil || !errors.Is(err, ErrNotFound)) {
 		return err // do not write a Lease for what is not there
 	}
 	return c.underLease(ctx, name, func(ctx context.Context, s *session) error {
@@ -23,7 +24,7 @@ func (c *Client) Delete(ctx context.Context, name string, o DeleteOptions) error
 			return err
 		}
 		if at.state == stateAbsent {
-			return s.notFound(name)
+			return cmp.Or(o.gone(ctx), s.notFound(name))
 		}
 		if at.state == statePending {
 			if err := s.alive(at); err != nil {
@@ -34,6 +35,16 @@ func (c *Client) Delete(ctx context.Context, name string, o DeleteOptions) error
 		if err != nil && ctx.Err() != nil {
 			return interrupted(ctx)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return o.gone(ctx)
 	})
+}
+
+func (o DeleteOptions) gone(ctx context.Context) error {
+	if o.Gone == nil {
+		return nil
+	}
+	return o.Gone(ctx)
 }

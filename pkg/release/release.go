@@ -94,6 +94,10 @@ type ApplyOptions struct {
 	// Unchanged and in dry runs. Its context ends with the caller's, when the
 	// Lease is lost, and after Timeout.
 	Ready func(context.Context) error
+	// Gone is called, still under the Lease, when a first revision failed and
+	// nothing is left of it, to take back what the caller made for it. An error
+	// of it is only logged.
+	Gone func(context.Context) error
 	// KeepFailed leaves a failed revision in the cluster for inspection.
 	KeepFailed bool
 	// Timeout bounds Ready and each hook of the chart. 0: Ready is not bounded
@@ -119,6 +123,9 @@ type Result struct {
 type DeleteOptions struct {
 	// Timeout bounds the wait until all objects are gone. 0: five minutes.
 	Timeout time.Duration
+	// Gone is called, still under the Lease, when nothing is left of the
+	// endpoint, also if nothing was there to begin with.
+	Gone func(context.Context) error
 }
 
 // Options are what a Client needs.
