@@ -115,21 +115,28 @@ type source struct {
 	given map[string]string
 	// refused are the fields whose value was not taken.
 	refused map[string]bool
+	// flags are the fields whose value came from a flag, with its name.
+	flags map[string]string
 }
 
 func newSource(file string) *source {
 	return &source{file: file, places: map[string]place{}, given: map[string]string{},
-		refused: map[string]bool{}}
+		refused: map[string]bool{}, flags: map[string]string{}}
 }
 
 // isRefused tells whether a field is empty because its value was not taken.
 func (s *source) isRefused(field string) bool { return s != nil && s.refused[field] }
 
-// finding makes a finding about a field. When the field is not in the file,
-// the nearest object around it is pointed at.
+// finding makes a finding about a field, or about the flag that went before it.
+// When the field is not in the file, the nearest object around it is pointed
+// at.
 func (s *source) finding(field, message string) Finding {
 	f := Finding{Field: field, Message: message}
 	if s == nil {
+		return f
+	}
+	if flag := s.flags[field]; flag != "" {
+		f.Field = flag
 		return f
 	}
 	f.File = s.file

@@ -15,6 +15,9 @@ import (
 type rule[T any] struct {
 	// path of the key, its parts joined by dots.
 	path string
+	// about says what the field is for; flag is the name of the flag that goes
+	// before it, and after a space its second, short name.
+	about, flag string
 	// into returns a pointer to where the value goes: **bool, **int, **float64,
 	// *string, *[]string, *map[string]string or *opaque. Its type is the type
 	// of the field.

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package amlv1
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Field is what is known about one field of a file, for those who explain it
+// and for the flags that stand for it.
+type Field struct {
+	// Path of the key, its parts joined by dots.
+	Path string
+	// About says what the field is for, in a phrase that begins in lower case.
+	About string
+	// Type is "true or false", "whole number", "number", "text", "list" or
+	// "object".
+	Type string
+	// Only is the computeType the field belongs to; empty for all.
+	Only ComputeType
+	// Rule is the range of values, such as "must be greater than 0"; empty when
+	// every value of the type is taken.
+	Rule string
+	// Default is the value of an absent field, as it is written in a file; empty
+	// for none.
+	Default string
+	// Write says what to write, such as "a whole number of replicas, such as 2".
+	Write string
+	// Flag is the name of the flag of Azure ML's command line that goes before
+	// the field, Short its second name of two or three letters. Both are empty
+	// for a field that has no flag.
+	Flag, Short string
+	// Secret says that the value is not for printing.
+	Secret bool
+	// Ignored says why the key has no effect; empty for one that has.
+	Ignored string
+}
+
+// DeploymentFields returns the fields of deploymentconfig.json, in the order
+// they are documented in.
+func DeploymentFields() []Field { return fields(deploymentRules(), "") }
+
+// InferenceFields returns the fields of inferenceconfig.json, with those of its
+// environment.
+func InferenceFields() []Field {
+	return append(fields(inferenceRules(), ""), fields(environmentRules(), "environment")...)
+}
+
+func fields[T any](rules []rule[T], prefix string) []Field {
+	var out []Field
+	for i := range rules {
+		u := &rules[i]
+		if u.silent {
+			continue
+		}
+		f := Field{Path: join(prefix, u.path), About: u.about, Only: u.only, Write: u.write, Secret: u.secret,
+			Ignored: u.ignored}
+		f.Flag, f.Short, _ = strings.Cut(u.flag, " ")
+		if u.into != nil {
+			f.Type = u.typeName()
+			f.Rule = u.refusal()
+		}
+		if u.fallback != nil {
+			f.Default = fmt.Sprint(u.fallback)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func (u *rule[T]) typeName() string {
+	var zero T
+	switch u.into(&zero).(type) {
+	case **bool:
+		return "true or false"
+	case **int:
+		return "whole number"
+	case **float64:
+		return "number"
+	case *[]string:
+		return "list"
+	case *string:
+		return "text"
+	default:
+		return "object"
+	}
+}
+
+// refusal is what the rule says of a value that it does not take. Every range
+// there is refuses -1 and a line feed.
+func (u *rule[T]) refusal() string {
+	switch {
+	case u.number != nil:
+		return u.number(-1)
+	case u.text != nil:
+		return u.text("\n")
+	}
+	return ""
+}
+
+// Set gives the field at path the value of the command-line flag that stands
+// for it: what is given as a flag goes before what the file says. Numbers and
+// truth values are read as in a file; true and false may have any case. A
+// finding names the flag. A path without a flag is refused.
+//
+// Call Validate when all flags are set.
+func (c *DeploymentConfig) Set(path, text string) Findings {
+	if c.source == nil {
+		c.source = newSource("")
+	}
+	r := reader[DeploymentConfig]{source: c.source, rules: deploymentRules(), kind: c.ComputeType, target: c}
+	return r.override(path, text)
+}
+
+// Set is DeploymentConfig.Set for an InferenceConfig.
+func (c *InferenceConfig) Set(path, text string) Findings {
+	if c.source == nil {
+		c.source = newSource("")
+	}
+	r := reader[InferenceConfig]{source: c.source, rules: inferenceRules(), target: c}
+	return r.override(path, text)
+}
+
+func (r *reader[T]) override(path, text string) Findings {
+	u := r.rule(path)
+	if u == nil || u.flag == "" {
+		return Findings{{Field: path, Message: "has no flag: write it in the file"}}
+	}
+	name, _, _ := strings.Cut(u.flag, " ")
+	r.source.flags[r.full(path)] = "--" + name
+	delete(r.source.refused, r.full(path))
+	r.set(u, u.parse(text))
+	for i := range r.findings {
+		r.findings[i] = r.source.finding(path, r.findings[i].Message)
+	}
+	return r.findings
+}
+
+// parse makes the node that text would be in a file, by the type of the field.
+func (u *rule[T]) parse(text string) *node {
+	var zero T
+	switch u.into(&zero).(type) {
+	case **bool:
+		if truth, err := strconv.ParseBool(strings.ToLower(text)); err == nil {
+			return &node{kind: boolKind, text: text, truth: truth}
+		}
+	case **int, **float64:
+		return numberNode(place{}, text)
+	}
+	return &node{kind: textKind, text: text, quoted: true}
+}
