@@ -5,6 +5,7 @@ package chart
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
@@ -15,6 +16,7 @@ import (
 func (v Values) Endpoint(name string) endpoint.Endpoint {
 	e := endpoint.Endpoint{
 		Name:     name,
+		About:    v.about(),
 		Purpose:  endpoint.Purpose(v.Purpose),
 		Auth:     endpoint.Auth{Mode: endpoint.AuthMode(v.Auth.Mode), ExistingSecret: v.Auth.ExistingSecret},
 		Default:  v.DefaultVersion,
@@ -31,6 +33,7 @@ func (v Values) Endpoint(name string) endpoint.Endpoint {
 // (images of the router, tolerations, annotations, …) stay as they are; those
 // of a version that is new are taken from fresh.
 func (v Values) With(e endpoint.Endpoint, fresh VersionValues) Values {
+	v.AboutValues = about(e.About)
 	v.Purpose = string(e.Purpose)
 	v.Auth = AuthValues{Mode: string(e.Auth.Mode), ExistingSecret: e.Auth.ExistingSecret}
 	v.DefaultVersion, v.ControlVersion = e.Default, e.Control
@@ -48,6 +51,8 @@ func (v Values) With(e endpoint.Endpoint, fresh VersionValues) Values {
 
 func (v VersionValues) version() endpoint.Version {
 	return endpoint.Version{
+		About:           v.about(),
+		Models:          slices.Clone(v.Models),
 		Traffic:         v.Traffic,
 		Image:           v.Image,
 		EntryScript:     v.EntryScript,
@@ -83,12 +88,11 @@ func (v VersionValues) scaling() endpoint.Scaling {
 }
 
 func (v VersionValues) with(m endpoint.Version) VersionValues {
+	v.AboutValues = about(m.About)
+	v.Models = append([]string{}, m.Models...)
 	v.Traffic = m.Traffic
 	v.Image, v.EntryScript, v.SourceDirectory, v.ModelDir = m.Image, m.EntryScript, m.SourceDirectory, m.ModelDir
-	v.Env = maps.Clone(m.Env)
-	if v.Env == nil {
-		v.Env = map[string]string{}
-	}
+	v.Env = texts(m.Env)
 	v.Resources = ResourceValues{
 		Requests: amounts(m.Resources.CPU, m.Resources.Memory),
 		Limits:   amounts(m.Resources.CPULimit, m.Resources.MemoryLimit),
@@ -108,6 +112,22 @@ func (v VersionValues) with(m endpoint.Version) VersionValues {
 		Liveness:              LivenessValues(m.Probes.Liveness),
 	}
 	return v
+}
+
+func (v AboutValues) about() endpoint.About {
+	return endpoint.About{Description: v.Description, Tags: maps.Clone(v.Tags), Properties: maps.Clone(v.Properties)}
+}
+
+func about(a endpoint.About) AboutValues {
+	return AboutValues{Description: a.Description, Tags: texts(a.Tags), Properties: texts(a.Properties)}
+}
+
+// texts copies a map; none is an empty one, as in the chart's values.
+func texts(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return maps.Clone(m)
 }
 
 // amounts leaves out what is not given: an empty quantity is not a quantity.

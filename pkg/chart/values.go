@@ -8,6 +8,7 @@ package chart
 // Values mirrors values.yaml of charts/inference, field by field: a test holds
 // the two together.
 type Values struct {
+	AboutValues
 	Purpose          string                   `json:"purpose"`
 	Auth             AuthValues               `json:"auth"`
 	DefaultVersion   string                   `json:"defaultVersion"`
@@ -19,6 +20,13 @@ type Values struct {
 	NetworkPolicy    NetworkPolicyValues      `json:"networkPolicy"`
 }
 
+// AboutValues is what people say of an endpoint or a version.
+type AboutValues struct {
+	Description string            `json:"description"`
+	Tags        map[string]string `json:"tags"`
+	Properties  map[string]string `json:"properties"`
+}
+
 // AuthValues is how callers are let in.
 type AuthValues struct {
 	Mode           string `json:"mode"`
@@ -27,6 +35,8 @@ type AuthValues struct {
 
 // VersionValues is one entry of versions.
 type VersionValues struct {
+	AboutValues
+	Models          []string          `json:"models"`
 	Traffic         float64           `json:"traffic"`
 	Image           string            `json:"image"`
 	ImagePullPolicy string            `json:"imagePullPolicy"`

@@ -43,7 +43,9 @@ func compareKeys(t *testing.T, path string, tree map[string]any, typed reflect.T
 	t.Helper()
 	fields := map[string]reflect.Type{}
 	for _, f := range reflect.VisibleFields(typed) {
-		fields[f.Tag.Get("json")] = f.Type
+		if !f.Anonymous {
+			fields[f.Tag.Get("json")] = f.Type
+		}
 	}
 	in, of := slices.Sorted(maps.Keys(tree)), slices.Sorted(maps.Keys(fields))
 	if !slices.Equal(in, of) {
@@ -60,10 +62,11 @@ func compareKeys(t *testing.T, path string, tree map[string]any, typed reflect.T
 func TestAnEndpointSurvivesTheWayThroughValues(t *testing.T) {
 	t.Parallel()
 	want := endpoint.Endpoint{
-		Name: "diabetes", Purpose: endpoint.FastProd, Default: "blue", Control: "green",
+		Name: "diabetes", About: about("endpoint"), Purpose: endpoint.FastProd, Default: "blue", Control: "green",
 		Auth: endpoint.Auth{Mode: endpoint.AuthKey, ExistingSecret: "diabetes-keys"},
 		Versions: map[string]endpoint.Version{
 			"blue": {
+				About: about("blue"), Models: []string{"diabetes:1"},
 				Traffic: 79.5, Image: "registry.example/diabetes@sha256:0", EntryScript: "src/score.py",
 				SourceDirectory: "src", ModelDir: "/var/azureml-app/azureml-models/diabetes/1",
 				Env:         map[string]string{"LEVEL": "3"},
@@ -76,7 +79,9 @@ func TestAnEndpointSurvivesTheWayThroughValues(t *testing.T) {
 					InitialDelaySeconds: 1, PeriodSeconds: 2, TimeoutSeconds: 3, SuccessThreshold: 1, FailureThreshold: 4}},
 			},
 			"green": {
-				Env: map[string]string{}, Resources: endpoint.Resources{CPU: "1", Memory: "1Gi"}, Scaling: endpoint.Scaling{Replicas: 1, Autoscale: &endpoint.Autoscale{
+				About:  endpoint.About{Tags: map[string]string{}, Properties: map[string]string{}},
+				Models: []string{}, Env: map[string]string{},
+				Resources: endpoint.Resources{CPU: "1", Memory: "1Gi"}, Scaling: endpoint.Scaling{Replicas: 1, Autoscale: &endpoint.Autoscale{
 					MinReplicas: 2, MaxReplicas: 5, TargetUtilization: 60}},
 			},
 		},
@@ -92,6 +97,11 @@ func TestAnEndpointSurvivesTheWayThroughValues(t *testing.T) {
 	if got := mustParse(t, m).Endpoint("diabetes"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", show(t, got), show(t, want))
 	}
+}
+
+func about(what string) endpoint.About {
+	return endpoint.About{Description: "the " + what, Tags: map[string]string{"of": what},
+		Properties: map[string]string{"run": what}}
 }
 
 func TestWhatAnEndpointDoesNotModelStaysAsItIs(t *testing.T) {

@@ -43,7 +43,8 @@ const (
 
 // Endpoint is one address that serves 1 to 6 versions of a model.
 type Endpoint struct {
-	Name    string
+	Name string
+	About
 	Purpose Purpose
 	Auth    Auth
 	// Default names the version that gets all traffic nobody else claims.
@@ -52,6 +53,15 @@ type Endpoint struct {
 	// none. It is a label: it does not change where requests go.
 	Control  string
 	Versions map[string]Version
+}
+
+// About is what people say of an endpoint or a version. It changes nothing but
+// what they see.
+type About struct {
+	Description string
+	Tags        map[string]string
+	// Properties are added to and never changed, as in Azure ML v1.
+	Properties map[string]string
 }
 
 // Auth is how callers are let in.
@@ -65,6 +75,9 @@ type Auth struct {
 // Version is one model with its code, environment, resources and share of the
 // traffic.
 type Version struct {
+	About
+	// Models are those in the image, as NAME:VERSION.
+	Models []string
 	// Traffic is the percentile declared for this version, 0 to 100. What the
 	// default version really gets is told by Endpoint.Effective.
 	Traffic float64

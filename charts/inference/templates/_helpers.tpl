@@ -70,6 +70,22 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* What people say of an endpoint or a version, as annotations; empty when they say nothing. Call with its values. */}}
+{{- define "inference.about" -}}
+{{- with .description }}
+kubectl-aml/description: {{ . | quote }}
+{{- end }}
+{{- with .models }}
+kubectl-aml/models: {{ join " " . | quote }}
+{{- end }}
+{{- with .tags }}
+kubectl-aml/tags: {{ toJson . | quote }}
+{{- end }}
+{{- with .properties }}
+kubectl-aml/properties: {{ toJson . | quote }}
+{{- end }}
+{{- end }}
+
 {{- define "inference.imagePullSecrets" -}}
 {{- range .Values.imagePullSecrets }}
 - name: {{ . | quote }}

@@ -12,6 +12,10 @@ metadata:
   name: {{ include "inference.versionName" $labels }}
   labels:
     {{- include "inference.labels" $labels | nindent 4 }}
+  {{- with include "inference.about" .version | fromYaml }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   {{- if not .version.autoscaling.enabled }}
   replicas: {{ int .version.replicas }}
