@@ -94,7 +94,7 @@ func (w *world) run(args ...string) said {
 		Connect: w.connect,
 	}
 	root := cmd.NewRoot(env)
-	root.SetArgs(args)
+	root.SetArgs(cmd.LongFlags(root, args))
 	err := root.ExecuteContext(w.t.Context())
 	if message := cmd.Message(err); message != "" {
 		errOut.WriteString("error: " + message + "\n")

@@ -45,7 +45,7 @@ func Execute(ctx context.Context, args []string) error {
 	}
 	env.Connect = env.clusterSession
 	root := NewRoot(env)
-	root.SetArgs(args)
+	root.SetArgs(LongFlags(root, args))
 	return root.ExecuteContext(ctx)
 }
 

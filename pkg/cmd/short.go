@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// shortNames is where a flag keeps the short names that Azure ML v1 gave it.
+const shortNames = "kubectl-aml/short"
+
+// short gives flags of c the short names they had in Azure ML v1, such as
+// "ct" for compute-target: -ct and --ct are then that flag. They are no
+// shorthands of pflag, which has single letters only and reads -ct as -c t, and
+// refuses the letters that kubectl uses in every command: -n is the name of a
+// service here, as az users type it.
+func short(c *cobra.Command, flag string, names ...string) {
+	f := c.Flags().Lookup(flag)
+	if f.Annotations == nil {
+		f.Annotations = map[string][]string{}
+	}
+	f.Annotations[shortNames] = append(f.Annotations[shortNames], names...)
+	var shown []string
+	for _, n := range names {
+		if len(n) == 1 {
+			shown = append(shown, "-"+n)
+		} else {
+			shown = append(shown, "-"+n+", --"+n)
+		}
+	}
+	f.Usage += " [" + strings.Join(shown, ", ") + "]"
+}
+
+// LongFlags returns args with the short names of Azure ML v1 written out, for
+// the command of root that they call: model deploy -ct aks becomes model deploy
+// --compute-target aks. Values, what stands behind "--", and the arguments of
+// commands without such names stay as they are.
+func LongFlags(root *cobra.Command, args []string) []string {
+	c, _, err := root.Find(args)
+	if err != nil {
+		return args
+	}
+	c.InheritedFlags() // makes c know the flags of its parents
+	long := longNames(c)
+	if len(long) == 0 {
+		return args
+	}
+	out := make([]string, 0, len(args))
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			return append(out, args[i:]...)
+		}
+		arg := writeOut(args[i], long)
+		out = append(out, arg)
+		if takesNext(c.Flags(), arg) && i+1 < len(args) {
+			i++
+			out = append(out, args[i])
+		}
+	}
+	return out
+}
+
+// longNames maps the short names of a command's flags to their long ones.
+func longNames(c *cobra.Command) map[string]string {
+	long := map[string]string{}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		for _, name := range f.Annotations[shortNames] {
+			long[name] = f.Name
+		}
+	})
+	return long
+}
+
+// writeOut is arg with a long name in place of a short one: -ct and --ct, with
+// or without =VALUE, and -nVALUE, as az reads them.
+func writeOut(arg string, long map[string]string) string {
+	bare := strings.TrimLeft(arg, "-")
+	dashes := len(arg) - len(bare)
+	if dashes < 1 || dashes > 2 || bare == "" {
+		return arg
+	}
+	name, value, valued := strings.Cut(bare, "=")
+	if full, ok := long[name]; ok && (dashes == 1 || len(name) > 1) {
+		if valued {
+			return "--" + full + "=" + value
+		}
+		return "--" + full
+	}
+	if full, ok := long[bare[:1]]; ok && dashes == 1 {
+		return "--" + full + "=" + bare[1:]
+	}
+	return arg
+}
+
+// takesNext tells whether arg is a flag whose value is the argument after it.
+func takesNext(flags *pflag.FlagSet, arg string) bool {
+	if strings.Contains(arg, "=") || !strings.HasPrefix(arg, "-") || slices.Contains([]string{"-", "--"}, arg) {
+		return false
+	}
+	var f *pflag.Flag
+	if name, isLong := strings.CutPrefix(arg, "--"); isLong {
+		f = flags.Lookup(name)
+	} else if len(arg) == 2 {
+		f = flags.ShorthandLookup(arg[1:])
+	}
+	return f != nil && f.NoOptDefVal == ""
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// shortRoot has kubectl's -n and one command with the short names of Azure ML.
+func shortRoot() *cobra.Command {
+	root := &cobra.Command{Use: "aml"}
+	root.PersistentFlags().StringP("namespace", "n", "", "")
+	model := &cobra.Command{Use: "model"}
+	deploy := &cobra.Command{Use: "deploy", Run: func(*cobra.Command, []string) {}}
+	deploy.Flags().String("name", "", "")
+	deploy.Flags().String("compute-target", "", "")
+	deploy.Flags().StringP("model", "m", "", "")
+	deploy.Flags().Bool("overwrite", false, "")
+	short(deploy, "name", "n")
+	short(deploy, "compute-target", "ct")
+	model.AddCommand(deploy)
+	root.AddCommand(model, &cobra.Command{Use: "get", Run: func(*cobra.Command, []string) {}})
+	return root
+}
+
+func TestShortNamesOfAzureMLAreWrittenOut(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ args, want string }{
+		"one dash":                  {"model deploy -ct aks", "model deploy --compute-target aks"},
+		"two dashes":                {"model deploy --ct aks", "model deploy --compute-target aks"},
+		"with =":                    {"model deploy -ct=aks --ct=aks", "model deploy --compute-target=aks --compute-target=aks"},
+		"a letter of kubectl":       {"model deploy -n blue", "model deploy --name blue"},
+		"a letter and its value":    {"model deploy -nblue", "model deploy --name=blue"},
+		"pflag's own letters":       {"model deploy -m a:1 -ct aks", "model deploy -m a:1 --compute-target aks"},
+		"a value like a short name": {"model deploy -m -ct --name -n", "model deploy -m -ct --name -n"},
+		"behind a switch":           {"model deploy --overwrite -ct aks", "model deploy --overwrite --compute-target aks"},
+		"behind --":                 {"model deploy -- -ct aks", "model deploy -- -ct aks"},
+		"flags before the command":  {"--namespace x model deploy -ct aks", "--namespace x model deploy --compute-target aks"},
+		"long names":                {"model deploy --name a --namespace b", "model deploy --name a --namespace b"},
+		"one letter, two dashes":    {"model deploy --n a", "model deploy --n a"},
+		"a command without them":    {"get -n blue -ct", "get -n blue -ct"},
+		"no such command":           {"nothing -ct aks", "nothing -ct aks"},
+	} {
+		if got := strings.Join(LongFlags(shortRoot(), strings.Fields(c.args)), " "); got != c.want {
+			t.Errorf("%s: %q becomes %q, want %q", name, c.args, got, c.want)
+		}
+	}
+}
+
+func TestHelpShowsTheShortNames(t *testing.T) {
+	t.Parallel()
+	deploy, _, err := shortRoot().Find([]string{"model", "deploy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"[-n]", "[-ct, --ct]"} {
+		if !strings.Contains(deploy.UsageString(), want) {
+			t.Errorf("the help lacks %s:\n%s", want, deploy.UsageString())
+		}
+	}
+}
