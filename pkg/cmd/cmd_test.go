@@ -287,7 +287,7 @@ func TestWhatIsWrongIsToldInOneLineWithWhatToDo(t *testing.T) {
 		"nothing to deploy": {[]string{"deploy", "diabetes"}, 2, "nothing to deploy"},
 		"token auth": {[]string{"deploy", "diabetes", "--entry-script", "score.py", "--deploy-config", "token.json"}, 1,
 			"token.json: token auth is not served: set tokenAuthEnabled to false"},
-		"no model": {[]string{"deploy", "diabetes", "--entry-script", "score.py", "-m", "absent.pkl"}, 1, "absent.pkl"},
+		"no model": {[]string{"deploy", "diabetes", "--entry-script", "score.py", "-m", "models/absent.pkl"}, 1, "absent.pkl"},
 		"image and model": {[]string{"deploy", "diabetes", "--image", "x/y:1", "-m", "model.txt"}, 2,
 			"--image brings its model with it"},
 		"bad accelerator": {[]string{"deploy", "diabetes", "--version-name", "green", "--entry-script", "score.py",

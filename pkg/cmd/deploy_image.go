@@ -15,16 +15,14 @@ import (
 // dry run pushes nothing: it names the environment's image in place of the one
 // that would be made.
 func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun release.DryRun) error {
-	ready := f.image
-	if ready == "" && dryRun != release.DryRunNone {
-		o.tell("note: no image is made in a dry run: %s stands in its place", p.source.Environment)
-		ready = p.source.Environment
-	}
 	opts := image.Options{Insecure: f.insecureRegistry, Log: func(line string) { o.tell("image: %s", line) }}
-	if ready != "" {
-		pinned, err := image.Resolve(ctx, ready, opts)
+	if f.image != "" {
+		pinned, err := image.Resolve(ctx, f.image, opts)
 		p.version.Image = pinned
 		return err
+	}
+	if dryRun != release.DryRunNone {
+		return o.pretend(ctx, p, opts)
 	}
 	repository := strings.TrimSuffix(f.registry, "/") + "/" + p.endpoint
 	made, err := image.Package(ctx, p.source, repository, opts)
@@ -37,6 +35,18 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	o.tell("image: %s (%d blobs sent, %d there already)", made.Reference, made.Uploaded, made.Skipped)
 	p.version.Image = made.Reference
 	p.version.EntryScript, p.version.SourceDirectory = made.EntryScript, made.SourceDirectory
-	p.version.ModelDir = made.ModelDir
+	p.version.ModelDir, p.version.Models = made.ModelDir, made.Models
 	return nil
+}
+
+// pretend finds what the image would be made of.
+func (o *options) pretend(ctx context.Context, p *plan, opts image.Options) error {
+	o.tell("note: no image is made in a dry run: %s stands in its place", p.source.Environment)
+	found, err := p.source.Resolve(ctx, opts)
+	if err != nil {
+		return err
+	}
+	p.version.Models = found.Names()
+	p.version.Image, err = image.Resolve(ctx, p.source.Environment, opts)
+	return err
 }

@@ -22,7 +22,7 @@ import (
 
 // sourceFlags say what a version is made of.
 type sourceFlags struct {
-	models                        []string
+	models, modelMetadata         []string
 	inferenceConfig, deployConfig string
 	entryScript, sourceDirectory  string
 	registry, environmentImage    string
@@ -32,7 +32,10 @@ type sourceFlags struct {
 
 func (s *sourceFlags) add(c *cobra.Command, getenv func(string) string) {
 	f := c.Flags()
-	f.StringArrayVarP(&s.models, "model", "m", nil, "Model file or folder, as PATH or NAME[:VERSION]=PATH; repeatable")
+	f.StringArrayVarP(&s.models, "model", "m", nil, "Registered model, as NAME[:VERSION], or a file or folder, as "+
+		"PATH or NAME[:VERSION]=PATH; repeatable")
+	f.StringArrayVarP(&s.modelMetadata, "model-metadata-file", "f", nil, "File that model register wrote, in place of a "+
+		"model; repeatable")
 	f.StringVar(&s.inferenceConfig, "inference-config", "", "Azure ML's inferenceconfig.json (or YAML)")
 	f.StringVar(&s.deployConfig, "deploy-config", "", "Azure ML's deploymentconfig.json (or YAML)")
 	f.StringVar(&s.entryScript, "entry-script", "", "Script with init() and run(); goes before the inference config's")
@@ -74,7 +77,7 @@ func (o *options) plan(name string, f *deployFlags) (*plan, error) {
 
 func (f *deployFlags) check() error {
 	switch {
-	case f.image != "" && len(f.models) > 0:
+	case f.image != "" && len(f.models)+len(f.modelMetadata) > 0:
 		return usageError{errors.New("--image brings its model with it: leave out --model, or the image")}
 	case f.image == "" && f.registry == "":
 		return usageError{errors.New("no registry to push the image to: name one with --registry or AML_REGISTRY, " +
@@ -162,20 +165,54 @@ func (p *plan) code(o *options, f *deployFlags) error {
 }
 
 func (p *plan) modelsOf(o *options, f *deployFlags) error {
-	var findings []error
+	findings := []error{p.metadata(o, f)}
 	for _, arg := range f.models {
-		m, err := image.ParseModel(arg)
+		m, err := image.ParseModel(arg, o.exists)
 		if err != nil {
 			findings = append(findings, fmt.Errorf("model %q: %w", arg, err))
 			continue
 		}
-		m.Path = o.path(m.Path)
+		if m.Path != "" {
+			m.Path = o.path(m.Path)
+		}
 		p.source.Models = append(p.source.Models, m)
 	}
-	if len(findings) > 0 || f.image != "" || p.source.Code.Script == "" {
-		return errors.Join(findings...)
+	p.source.Registry = f.registry
+	if err := errors.Join(findings...); err != nil || f.image != "" || p.source.Code.Script == "" {
+		return err
 	}
 	return image.Check(p.source)
+}
+
+// metadata reads the models that files name.
+func (p *plan) metadata(o *options, f *deployFlags) error {
+	var errs []error
+	for _, file := range f.modelMetadata {
+		text, err := os.ReadFile(o.path(file))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("the model metadata file cannot be read: %w", err))
+			continue
+		}
+		read, findings := amlv1.ReadModelMetadata(file, text)
+		o.warn(findings)
+		if err := findings.Err(); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		m, err := image.ParseReference(read.ModelID)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: model %q %w", file, read.ModelID, err))
+			continue
+		}
+		p.source.Models = append(p.source.Models, m)
+	}
+	return errors.Join(errs...)
+}
+
+// exists tells whether there is such a path, from the working directory.
+func (o *options) exists(file string) bool {
+	_, err := os.Lstat(o.path(file))
+	return err == nil
 }
 
 // flags take over what goes before the files.

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -140,6 +141,11 @@ func unreached(err error, host string) (what, advice string) {
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "the registry " + host + " speaks plain HTTP, which others can read on the way",
 			"use one with TLS, or allow this one with --insecure-registry"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE):
+		return host + " broke the connection off", "try again; if it stays, look at the registry's logs"
+	case strings.Contains(err.Error(), "error verifying sha256 checksum"):
+		return "what came is not what its digest says", "try again; if it stays, something on the way changes it"
 	case isTimeout(err):
 		return host + " does not answer in time", "check the network, and that the registry runs"
 	default:

@@ -11,6 +11,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"k8s.io/utils/clock"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 )
@@ -38,6 +40,9 @@ type Source struct {
 	// Code as it was resolved. The zero Code is none.
 	Code   amlv1.Code
 	Models []Model
+	// Registry is where registered models are, as HOST[/PATH]. Empty if there
+	// are none among Models.
+	Registry string
 }
 
 // Options say how to reach the registries. The zero Options are fit for use.
@@ -49,6 +54,8 @@ type Options struct {
 	// Insecure allows plain HTTP. Without it, only registries on this machine
 	// (localhost, 127.0.0.1) may be spoken to in plain text.
 	Insecure bool
+	// Clock gives the time and waits; nil is the machine's.
+	Clock clock.Clock
 	// Log is told what is going on, a line at a time; nil is nobody.
 	Log func(line string)
 
@@ -71,6 +78,8 @@ type Image struct {
 	// first two are relative to AppRoot, ModelDir is absolute. An empty one is
 	// not to be set.
 	EntryScript, SourceDirectory, ModelDir string
+	// Models are the models in it, as NAME:VERSION, in order.
+	Models []string
 	// IgnoreFile is the file that kept some of the code out; empty for none.
 	IgnoreFile string
 	// Ignored counts the files and folders that it kept out.
@@ -95,8 +104,10 @@ type Layer struct {
 // It refuses, with one line that names the path: files that are not there,
 // links that lead out of their folder, devices and sockets, and files that
 // change while they are read. What a registry answers is told as a
-// *RegistryError. Memory does not grow with the size of the models, and
-// nothing is written to the disk.
+// *RegistryError, a registered model that is not there as a *NoModelError. Memory
+// does not grow with the size of the models, and nothing is written to the disk.
+// Registered models are not read at all if the image is pushed to the registry
+// that has them.
 func Package(ctx context.Context, src Source, repository string, o Options) (Image, error) {
 	repo, err := name.NewRepository(repository, o.nameOptions()...)
 	if err != nil || repository == "" || strings.Contains(repository, "://") {
@@ -112,7 +123,10 @@ func Package(ctx context.Context, src Source, repository string, o Options) (Ima
 	if err != nil {
 		return Image{}, err
 	}
-	layers, err := hashLayers(ctx, plan.contents, base, o)
+	if err := plan.resolve(ctx, src.Registry, o); err != nil {
+		return Image{}, err
+	}
+	layers, err := addLayers(ctx, plan.contents, base, repo, o, traffic)
 	if err != nil {
 		return Image{}, err
 	}
@@ -137,7 +151,8 @@ func Package(ctx context.Context, src Source, repository string, o Options) (Ima
 }
 
 // Check looks at the files that src names without reading them, and returns all
-// that Package would refuse about them, joined. It asks no registry.
+// that Package would refuse about them, joined. It asks no registry, so nothing is
+// known of registered models.
 func Check(src Source) error {
 	_, err := planLayers(src)
 	return err
@@ -153,61 +168,98 @@ type plan struct {
 type content struct {
 	name    string
 	entries []entry
+	// model is the one it holds; the zero Model for code.
+	model Model
+	// registered is set for a model that is in a registry, once it was found.
+	registered *Registered
 	// packed is set for what gets smaller: code, not models.
 	packed bool
 }
 
 // planLayers looks at the files and finds everything that is wrong with them.
 func planLayers(src Source) (plan, error) {
-	models := slices.Clone(src.Models)
-	slices.SortFunc(models, compareModels)
-	p := plan{image: Image{ModelDir: modelDir(models), EntryScript: src.Code.EntryScript,
-		SourceDirectory: src.Code.SourceDirectory}}
+	p := plan{image: Image{EntryScript: src.Code.EntryScript, SourceDirectory: src.Code.SourceDirectory}}
 	var errs []error
-	for i, m := range models {
-		if i > 0 && compareModels(models[i-1], m) == 0 {
-			errs = append(errs, fmt.Errorf("model %s:%d is given twice: give one of them another name or version",
-				m.Name, m.Version))
-			continue
+	for _, m := range src.Models {
+		c := content{name: "model " + m.String(), model: m}
+		if m.Path != "" {
+			var err error
+			c.entries, err = modelEntries(m)
+			errs = append(errs, err)
 		}
-		entries, err := modelEntries(m)
-		errs = append(errs, err)
-		p.contents = append(p.contents, content{name: "model " + m.String(), entries: entries})
+		p.contents = append(p.contents, c)
 	}
-	// The code comes last: it changes most often, and what lies below a
-	// changed layer need not be unpacked again.
 	code, err := codeEntries(src.Code)
 	errs = append(errs, err)
 	if len(code.entries) > 0 {
 		p.contents = append(p.contents, content{name: "code", entries: code.entries, packed: true})
 	}
 	p.image.IgnoreFile, p.image.Ignored = code.ignoreFile, code.ignored
-	return p, errors.Join(errs...)
+	return p, errors.Join(append(errs, p.arrange())...)
 }
 
-func hashLayers(ctx context.Context, contents []content, base v1.Image, o Options) ([]*layer, error) {
+// arrange puts the layers in order: the code comes last, because it changes most
+// often, and what lies below a changed layer need not be unpacked again. It
+// refuses a model that is there twice.
+func (p *plan) arrange() error {
+	slices.SortStableFunc(p.contents, func(a, b content) int {
+		if (a.model.Name == "") != (b.model.Name == "") {
+			return cmp.Compare(b.model.Name, a.model.Name)
+		}
+		return compareModels(a.model, b.model)
+	})
+	var models []Model
+	var errs []error
+	p.image.Models = nil
+	for _, c := range p.contents {
+		if c.model.Name == "" {
+			continue
+		}
+		if len(models) > 0 && compareModels(models[len(models)-1], c.model) == 0 {
+			errs = append(errs, fmt.Errorf("model %s is given twice: give one of them another name or version", c.model))
+		}
+		models = append(models, c.model)
+		p.image.Models = append(p.image.Models, c.model.String())
+	}
+	p.image.ModelDir = modelDir(models)
+	return errors.Join(errs...)
+}
+
+// addLayers makes a layer of each content, for an image in repo.
+func addLayers(ctx context.Context, contents []content, base v1.Image, repo name.Repository, o Options,
+	t http.RoundTripper,
+) ([]addition, error) {
 	kind, err := base.MediaType()
 	if err != nil {
 		return nil, err
 	}
-	var layers []*layer
+	docker := kind == types.DockerManifestSchema2
+	var layers []addition
 	for _, c := range contents {
+		if c.registered != nil {
+			a, err := mount(ctx, *c.registered, repo, docker, o, t)
+			if err != nil {
+				return nil, err
+			}
+			layers = append(layers, a)
+			continue
+		}
 		o.log("reading " + c.name)
-		l, err := newLayer(ctx, c, kind == types.DockerManifestSchema2)
+		l, err := newLayer(ctx, c, docker)
 		if err != nil {
 			return nil, err
 		}
-		layers = append(layers, l)
+		layers = append(layers, addition{Layer: l, name: l.name, mediaType: l.mediaType, digest: l.digest, size: l.size})
 	}
 	return layers, nil
 }
 
 // assemble puts the layers on the base. The image can be run as it is: it has
 // the working directory and the variables that the chart sets too.
-func assemble(base v1.Image, pinned string, about Image, layers []*layer) (v1.Image, error) {
+func assemble(base v1.Image, pinned string, about Image, layers []addition) (v1.Image, error) {
 	var adds []mutate.Addendum
 	for _, l := range layers {
-		adds = append(adds, mutate.Addendum{Layer: l, MediaType: l.mediaType, History: v1.History{
+		adds = append(adds, mutate.Addendum{Layer: l.Layer, MediaType: l.mediaType, History: v1.History{
 			Created: v1.Time{Time: fixedTime()}, CreatedBy: "kubectl-aml " + l.name}})
 	}
 	img, err := mutate.Append(base, adds...)
@@ -246,4 +298,11 @@ func (o Options) log(line string) {
 	if o.Log != nil {
 		o.Log(line)
 	}
+}
+
+func (o Options) clock() clock.Clock {
+	if o.Clock == nil {
+		return clock.RealClock{}
+	}
+	return o.Clock
 }

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -15,18 +14,23 @@ import (
 	"strings"
 )
 
-// Model is a model that lies on this machine.
+// Model is a model that lies on this machine, or in a registry.
 type Model struct {
 	// Name has 1 to 255 letters, digits, "-", "." and "_".
 	Name string
-	// Version counts from 1.
+	// Version counts from 1; 0 is the highest that is registered.
 	Version int
-	// Path is a file or a folder.
+	// Path is a file or a folder; empty for a registered model.
 	Path string
 }
 
-// String is NAME:VERSION.
-func (m Model) String() string { return m.Name + ":" + strconv.Itoa(m.Version) }
+// String is NAME:VERSION, or NAME for the highest version.
+func (m Model) String() string {
+	if m.Version == 0 {
+		return m.Name
+	}
+	return m.Name + ":" + strconv.Itoa(m.Version)
+}
 
 // The longest name that is guessed from a path, as in Azure ML.
 const guessedName = 30
@@ -38,31 +42,68 @@ var (
 
 // ParseModel reads a model as it is written on the command line:
 //
+//	NAME:VERSION          a registered model
 //	PATH                  the name is that of the file or folder, without its
 //	                      extension, cut to 30 characters; the version is 1
+//	NAME                  the highest version of a registered model, when there
+//	                      is no such path
 //	NAME=PATH             version 1
 //	NAME:VERSION=PATH
 //
-// Whether the path exists is not looked at. The error is the end of a sentence
-// that begins with the text, and says what to write.
-func ParseModel(text string) (Model, error) {
+// exists tells whether a path is there; it is only asked about what may be a
+// NAME. The error is the end of a sentence that begins with the text, and says
+// what to write.
+func ParseModel(text string, exists func(path string) bool) (Model, error) {
 	left, right, named := strings.Cut(text, "=")
 	if named && !strings.ContainsAny(left, `/\`) {
 		return parseNamed(text, left, right)
 	}
 	switch {
 	case text == "":
-		return Model{}, errors.New("is empty: write PATH or NAME:VERSION=PATH")
+		return Model{}, errors.New("is empty: write NAME:VERSION, PATH or NAME:VERSION=PATH")
 	case strings.Contains(text, "://"):
 		return Model{}, errors.New("cannot be fetched from a URL yet: download it and write NAME:VERSION=PATH")
 	case reference.MatchString(text):
-		return Model{}, fmt.Errorf("has no path, and registered models are not available yet: write %s=PATH", text)
+		return parseReference(text)
+	case modelName.MatchString(text) && !exists(text):
+		return Model{Name: text}, nil
 	}
 	name := guessName(text)
 	if !modelName.MatchString(name) {
 		return Model{}, fmt.Errorf("gives no name: write NAME=%s, the name in letters, digits, -, . and _", text)
 	}
 	return Model{Name: name, Version: 1, Path: text}, nil
+}
+
+// ParseReference reads NAME or NAME:VERSION, a registered model. The error is as
+// that of ParseModel.
+func ParseReference(text string) (Model, error) {
+	if modelName.MatchString(text) {
+		return Model{Name: text}, nil
+	}
+	if !reference.MatchString(text) {
+		return Model{}, errors.New("is no registered model: write NAME or NAME:VERSION, " +
+			"the name in up to 255 letters, digits, -, . and _, the version a whole number from 1")
+	}
+	return parseReference(text)
+}
+
+func parseReference(text string) (Model, error) {
+	name, number, _ := strings.Cut(text, ":")
+	version, err := parseVersion(number)
+	if err != nil {
+		return Model{}, fmt.Errorf("has the version %q: write a whole number from 1, such as %s:1", number, name)
+	}
+	return Model{Name: name, Version: version}, nil
+}
+
+// parseVersion reads a whole number from 1.
+func parseVersion(number string) (int, error) {
+	version, err := strconv.ParseUint(number, 10, 31)
+	if err == nil && version == 0 {
+		err = strconv.ErrRange
+	}
+	return int(version), err
 }
 
 func parseNamed(text, left, right string) (Model, error) {
@@ -77,12 +118,12 @@ func parseNamed(text, left, right string) (Model, error) {
 	case !versioned:
 		return m, nil
 	}
-	version, err := strconv.ParseUint(number, 10, 31)
-	if err != nil || version == 0 || version > math.MaxInt32 {
+	version, err := parseVersion(number)
+	if err != nil {
 		return Model{}, fmt.Errorf("has the version %q: write a whole number from 1, such as %s:1=%s",
 			number, name, right)
 	}
-	m.Version = int(version)
+	m.Version = version
 	return m, nil
 }
 

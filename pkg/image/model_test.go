@@ -8,6 +8,9 @@ import (
 	"testing"
 )
 
+// here is the only file there is.
+func here(path string) bool { return path == "here.pkl" }
+
 func TestParseModel(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -18,14 +21,19 @@ func TestParseModel(t *testing.T) {
 		"a file":                     {"models/model.pkl", Model{"model", 1, "models/model.pkl"}, ""},
 		"a folder":                   {"./bert/", Model{"bert", 1, "./bert/"}, ""},
 		"a path of Windows":          {`C:\models\model.pkl`, Model{"model", 1, `C:\models\model.pkl`}, ""},
-		"a long name is cut":         {strings.Repeat("a", 40) + ".pkl", Model{strings.Repeat("a", 30), 1, strings.Repeat("a", 40) + ".pkl"}, ""},
+		"a long name is cut":         {"./" + strings.Repeat("a", 40) + ".pkl", Model{strings.Repeat("a", 30), 1, "./" + strings.Repeat("a", 40) + ".pkl"}, ""},
 		"a path with =":              {"./a=b/model.pkl", Model{"model", 1, "./a=b/model.pkl"}, ""},
 		"a name":                     {"sentiment=model.pkl", Model{"sentiment", 1, "model.pkl"}, ""},
 		"a name and a version":       {"sentiment:12=model.pkl", Model{"sentiment", 12, "model.pkl"}, ""},
 		"a path with = after a name": {"s:2=a=b.pkl", Model{"s", 2, "a=b.pkl"}, ""},
-		"nothing":                    {"", Model{}, "is empty: write PATH or NAME:VERSION=PATH"},
-		"a registered model": {"sentiment:3", Model{},
-			"has no path, and registered models are not available yet: write sentiment:3=PATH"},
+		"nothing":                    {"", Model{}, "is empty: write NAME:VERSION, PATH or NAME:VERSION=PATH"},
+		"a registered model":         {"sentiment:3", Model{"sentiment", 3, ""}, ""},
+		"the highest version":        {"model.pkl", Model{"model.pkl", 0, ""}, ""},
+		"a file here":                {"here.pkl", Model{"here", 1, "here.pkl"}, ""},
+		"version 0 of a registered model": {"s:0", Model{},
+			`has the version "0": write a whole number from 1, such as s:1`},
+		"a version of a registered model too large": {"s:99999999999", Model{},
+			`has the version "99999999999": write a whole number from 1, such as s:1`},
 		"a URL":                 {"oci://x/y", Model{}, "cannot be fetched from a URL yet: download it and write NAME:VERSION=PATH"},
 		"a name without a path": {"sentiment:3=", Model{}, "has no path: write sentiment:3=PATH"},
 		"version 0": {"s:0=m.pkl", Model{},
@@ -46,7 +54,7 @@ func TestParseModel(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ParseModel(c.text)
+			got, err := ParseModel(c.text, here)
 			if c.err == "" {
 				equal(t, "error", err, nil)
 			} else {
@@ -70,17 +78,23 @@ func FuzzParseModel(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		m, err := ParseModel(text)
+		m, err := ParseModel(text, here)
 		if err != nil {
 			if m != (Model{}) || strings.TrimSpace(err.Error()) == "" {
 				t.Errorf("%q: %v with %v", text, m, err)
 			}
 			return
 		}
-		if !modelName.MatchString(m.Name) || m.Version < 1 || m.Path == "" || !strings.HasSuffix(text, m.Path) {
+		if m.Path == "" { // a registered model
+			if again, err := ParseReference(m.String()); err != nil || again != m || !strings.HasPrefix(text, m.Name) {
+				t.Errorf("%q gives %+v, but written in full %+v, %v", text, m, again, err)
+			}
+			return
+		}
+		if !modelName.MatchString(m.Name) || m.Version < 1 || !strings.HasSuffix(text, m.Path) {
 			t.Errorf("%q gives %+v", text, m)
 		}
-		if again, err := ParseModel(m.String() + "=" + m.Path); err != nil || again != m {
+		if again, err := ParseModel(m.String()+"="+m.Path, here); err != nil || again != m {
 			t.Errorf("%q gives %+v, but written in full %+v, %v", text, m, again, err)
 		}
 	})

@@ -9,14 +9,17 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"k8s.io/utils/clock"
 )
 
 // Resolve pins an image to the digest that its tag has now. The answer is
@@ -133,6 +136,8 @@ func (o Options) remoteOptions(ctx context.Context, t http.RoundTripper) []remot
 type countingTransport struct {
 	next     http.RoundTripper
 	insecure bool
+	clock    clock.Clock
+	log      func(string)
 
 	mu   sync.Mutex
 	sent map[string]bool
@@ -143,7 +148,8 @@ func newTransport(o Options) *countingTransport {
 	if next == nil {
 		next = remote.DefaultTransport
 	}
-	return &countingTransport{next: next, insecure: o.Insecure, sent: map[string]bool{}}
+	return &countingTransport{next: next, insecure: o.Insecure, clock: o.clock(), log: o.log,
+		sent: map[string]bool{}}
 }
 
 // RoundTrip refuses plain HTTP to other machines: the login would be readable
@@ -153,6 +159,9 @@ func (t *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &plainHTTPError{host: r.URL.Host}
 	}
 	answer, err := t.next.RoundTrip(r)
+	if err == nil && answer.StatusCode == http.StatusTooManyRequests {
+		t.obey(r, answer.Header.Get("Retry-After"))
+	}
 	if err == nil && r.Method == http.MethodPut && answer.StatusCode == http.StatusCreated {
 		// Only the end of a blob's upload has a digest; what its path is, each
 		// registry decides.
@@ -161,6 +170,28 @@ func (t *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.sent[r.URL.Query().Get("digest")] = true
 	}
 	return answer, err
+}
+
+// obey waits as long as a registry asks to, within reason. Whoever made the
+// request tries again a few times.
+func (t *countingTransport) obey(r *http.Request, after string) {
+	const most = 30 * time.Second
+	seconds, err := strconv.Atoi(after)
+	wait := time.Duration(seconds) * time.Second
+	if when, dateErr := http.ParseTime(after); dateErr == nil {
+		wait, err = when.Sub(t.clock.Now()), nil
+	}
+	if err != nil || wait <= 0 {
+		return
+	}
+	wait = min(wait, most)
+	t.log(fmt.Sprintf("%s asks to wait for %s", r.URL.Host, wait.Round(time.Second)))
+	timer := t.clock.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-r.Context().Done():
+	case <-timer.C():
+	}
 }
 
 // counts tells how many blobs of an image were sent, and how many were not:

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+)
+
+func TestDownload(t *testing.T) {
+	t.Parallel()
+	_, models, dir := shop(t)
+	must(0, os.Symlink("config.json", filepath.Join(dir, "bert/link.json")))
+	must(0, os.Chmod(filepath.Join(dir, "bert/sub/weights.bin"), 0o700))
+	r := register(t, models, "bert", filepath.Join(dir, "bert"))
+	into := filepath.Join(t.TempDir(), "new/folder")
+	equal(t, "path", must(models.Download(t.Context(), r, into, false)), filepath.Join(into, "bert"))
+	equal(t, "link", string(must(os.ReadFile(filepath.Join(into, "bert/link.json")))), "{}")
+	equal(t, "file", string(must(os.ReadFile(filepath.Join(into, "bert/sub/weights.bin")))), "w")
+	equal(t, "can be run", must(os.Stat(filepath.Join(into, "bert/sub/weights.bin"))).Mode()&0o100, os.FileMode(0o100))
+	_, err := models.Download(t.Context(), r, into, false)
+	equal(t, "again", err, filepath.Join(into, "bert")+" is there already: name another folder, or allow it to be overwritten")
+	must(0, os.WriteFile(filepath.Join(into, "bert/old"), nil, 0o600))
+	must(models.Download(t.Context(), r, into, true))
+	equal(t, "left", names(into), []string{"bert"})
+	equal(t, "left in it", names(filepath.Join(into, "bert")), []string{"config.json", "link.json", "sub"})
+}
+
+func names(dir string) []string {
+	var out []string
+	for _, e := range must(os.ReadDir(dir)) {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+// forged registers an archive that none of ours made.
+func forged(t *testing.T, models Models, headers ...tar.Header) Registered {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range headers {
+		must(0, w.WriteHeader(&h))
+		must(w.Write(make([]byte, h.Size)))
+	}
+	must(0, w.Close())
+	s := must(models.shelf("evil"))
+	l := static.NewLayer(b.Bytes(), modelWeights)
+	must(0, remote.WriteLayer(s.repo, l))
+	return must(s.tag(t.Context(), Registered{ID: "evil:1", Name: "evil", Version: 1, layer: v1.Descriptor{
+		MediaType: modelWeights, Digest: must(l.Digest()), Size: int64(b.Len()),
+		Annotations: map[string]string{filePath: "m"}}}))
+}
+
+func TestDownloadKeepsToItsFolder(t *testing.T) {
+	t.Parallel()
+	const root = "var/azureml-app/azureml-models/evil/1/"
+	file := func(name string) tar.Header {
+		return tar.Header{Name: name, Typeflag: tar.TypeReg, Size: 1, Mode: 0o644}
+	}
+	link := func(name, to string) tar.Header {
+		return tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: to, Mode: 0o777}
+	}
+	for name, c := range map[string]struct {
+		headers []tar.Header
+		want    string
+	}{
+		"up":                   {[]tar.Header{file(root + "m/../../../x")}, `holds "` + root + `m/../../../x"`},
+		"absolute":             {[]tar.Header{file("/etc/passwd")}, `holds "/etc/passwd"`},
+		"beside the model":     {[]tar.Header{file(root + "n")}, `holds "` + root + `n"`},
+		"of another model":     {[]tar.Header{file("var/azureml-app/score.py")}, `holds "var/azureml-app/score.py"`},
+		"link up":              {[]tar.Header{link(root+"m/a", "../../x")}, `holds a link from "` + root + `m/a" to "../../x"`},
+		"absolute link":        {[]tar.Header{link(root+"m/a", "/etc")}, `holds a link from "` + root + `m/a" to "/etc"`},
+		"link to its own name": {[]tar.Header{link(root+"m", "..")}, `holds a link from "` + root + `m" to ".."`},
+		"hard link": {[]tar.Header{{Name: root + "m", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}},
+			`holds "` + root + `m", which is neither a file nor a folder`},
+		"device":  {[]tar.Header{{Name: root + "m", Typeflag: tar.TypeChar}}, `holds "` + root + `m", which is neither a file nor a folder`},
+		"nothing": {nil, `has no "m"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, models, _ := shop(t)
+			dir := t.TempDir()
+			_, err := models.Download(t.Context(), forged(t, models, c.headers...), filepath.Join(dir, "in"), false)
+			equal(t, "error", err, "model evil:1 is refused: its archive "+c.want+
+				", which none that was registered has: do not use it")
+			equal(t, "written", append(names(dir), names(filepath.Join(dir, "in"))...), []string{"in"})
+		})
+	}
+}
+
+func TestDownloadIsCompleteOrNotThere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func([]byte) []byte
+		want  string
+	}{
+		"other bytes": {func(b []byte) []byte { return bytes.Replace(b, []byte("weights"), []byte("WEIGHTS"), 1) },
+			": what came is not what its digest says: try again"},
+		"no archive": {func(b []byte) []byte { return bytes.Repeat([]byte("x"), len(b)) },
+			": what came is not what its digest says: try again"},
+		"broken off": {func(b []byte) []byte { return b[:700] }, " broke the connection off: try again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reg, models, dir := shop(t)
+			r := register(t, models, "sentiment", filepath.Join(dir, "model.pkl"))
+			reg.fail(func(w http.ResponseWriter, q *http.Request) bool {
+				if q.Method != http.MethodGet || !strings.HasSuffix(q.URL.Path, r.layer.Digest.String()) {
+					return false
+				}
+				l := must(newLayer(q.Context(), content{entries: must(modelEntries(Model{"sentiment", 1, dir + "/model.pkl"}))}, false))
+				body := c.spoil(must(io.ReadAll(must(l.Compressed()))))
+				w.Header().Set("Content-Length", "4608")
+				_, _ = w.Write(body)
+				return true
+			})
+			into := t.TempDir()
+			_, err := models.Download(t.Context(), r, into, false)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			equal(t, "left", len(names(into)), 0)
+		})
+	}
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"k8s.io/utils/clock"
+)
+
+// Models are the registered models of a registry: each one is an artifact in
+// REGISTRY/models/NAME, tagged with its version. Its one layer is the layer that
+// Package adds to an image, so deploying a registered model moves no file.
+//
+// What a registry answers is told as a *RegistryError, a model that is not there
+// as a *NoModelError.
+type Models struct {
+	// Registry is HOST[/PATH].
+	Registry string
+	Options  Options
+}
+
+// NoModelError says that a model, or the version asked for, is not registered.
+type NoModelError struct {
+	// Model is NAME or NAME:VERSION as it was asked for.
+	Model string
+	// Registry is where it was looked for.
+	Registry string
+	// Versions are those that there are, in order.
+	Versions []int
+}
+
+// Error names the versions there are.
+func (e *NoModelError) Error() string {
+	name, _, versioned := strings.Cut(e.Model, ":")
+	if !versioned || len(e.Versions) == 0 {
+		return fmt.Sprintf("no model %q is registered in %s: register it, or write NAME:VERSION=PATH to take a file",
+			name, e.Registry)
+	}
+	return fmt.Sprintf("model %s is not registered in %s: there are the versions %s", e.Model, e.Registry,
+		listed(e.Versions))
+}
+
+// shelf is the repository of one model.
+type shelf struct {
+	model   string
+	repo    name.Repository
+	o       Options
+	traffic http.RoundTripper
+	clock   clock.Clock
+	// registry is Models.Registry, for messages.
+	registry string
+}
+
+var plainName = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
+
+// Repositories have names in lower case and not every sign; models may be called
+// more. Those get a name of their own, with a hash of the model's name at its end.
+func repositoryName(model string) string {
+	const longest = 100
+	if plainName.MatchString(model) && len(model) <= longest {
+		return model
+	}
+	plain := strings.Join(strings.FieldsFunc(strings.ToLower(model), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}), "-")
+	hash := sha256.Sum256([]byte(model))
+	return strings.TrimSuffix(plain[:min(len(plain), longest)], "-") + "-" + hex.EncodeToString(hash[:5])
+}
+
+func (m Models) root() (name.Repository, error) {
+	repo, err := name.NewRepository(path.Join(strings.TrimSuffix(m.Registry, "/"), "models"), m.Options.nameOptions()...)
+	if err != nil || m.Registry == "" || strings.Contains(m.Registry, "://") {
+		return name.Repository{}, fmt.Errorf("registry %q is not valid: write it as HOST or HOST/PATH in lower case, "+
+			"such as example.azurecr.io", m.Registry)
+	}
+	return repo, nil
+}
+
+func (m Models) shelf(model string) (shelf, error) {
+	if !modelName.MatchString(model) {
+		return shelf{}, fmt.Errorf("model name %q is not valid: write up to 255 letters, digits, -, . and _, "+
+			"not beginning with a sign", model)
+	}
+	root, err := m.root()
+	if err != nil {
+		return shelf{}, err
+	}
+	s := shelf{model: model, repo: root.Repo(root.RepositoryStr(), repositoryName(model)), o: m.Options,
+		traffic: newTransport(m.Options), clock: m.Options.clock(), registry: m.Registry}
+	return s, nil
+}
+
+func (s shelf) options(ctx context.Context) []remote.Option { return s.o.remoteOptions(ctx, s.traffic) }
+
+// put writes an artifact under a tag and returns its digest.
+func (s shelf) put(ctx context.Context, tag string, a artifact) (v1.Hash, error) {
+	if err := remote.WriteLayer(s.repo, a.config, s.options(ctx)...); err != nil {
+		return v1.Hash{}, explain(err, "push to", s.repo.Name())
+	}
+	if err := remote.Put(s.repo.Tag(tag), a, s.options(ctx)...); err != nil {
+		return v1.Hash{}, explain(err, "push to", s.repo.Name())
+	}
+	return a.digest()
+}
+
+// digestOf is that of the manifest under a tag.
+func (s shelf) digestOf(ctx context.Context, tag string) (v1.Hash, error) {
+	desc, err := remote.Head(s.repo.Tag(tag), s.options(ctx)...)
+	if statusOf(err) == http.StatusMethodNotAllowed {
+		var got *remote.Descriptor
+		if got, err = remote.Get(s.repo.Tag(tag), s.options(ctx)...); err == nil {
+			return got.Digest, nil
+		}
+	}
+	if err != nil {
+		return v1.Hash{}, explain(err, "look up", s.repo.Tag(tag).Name())
+	}
+	return desc.Digest, nil
+}
+
+// remove deletes a manifest and the tags that name it. Most registries delete the
+// tags with the manifest, some have to be asked.
+func (s shelf) remove(ctx context.Context, digest v1.Hash, tags ...string) error {
+	refs := []name.Reference{s.repo.Digest(digest.String())}
+	for _, tag := range tags {
+		refs = append(refs, s.repo.Tag(tag))
+	}
+	for i, ref := range refs {
+		if i > 0 {
+			if now, err := s.digestOf(ctx, ref.Identifier()); err != nil || now != digest {
+				continue // gone, or somebody else's
+			}
+		}
+		if err := remote.Delete(ref, s.options(ctx)...); err != nil && statusOf(err) != http.StatusNotFound {
+			return refusedDeletion(explain(err, "delete", ref.Name()))
+		}
+	}
+	return nil
+}
+
+// refusedDeletion says what to do where a registry deletes nothing.
+func refusedDeletion(err error) error {
+	var told *RegistryError
+	if errors.As(err, &told) && (told.Status == http.StatusMethodNotAllowed || told.Status == http.StatusBadRequest) {
+		told.what = fmt.Sprintf("the registry refuses deletion (%d)", told.Status)
+		told.Advice = "allow it in the registry's configuration, or use the registry's own tools"
+	}
+	return err
+}
+
+// read gets the model that a tag names.
+func (s shelf) read(ctx context.Context, version int) (Registered, error) {
+	tag := s.repo.Tag(strconv.Itoa(version))
+	got, err := remote.Get(tag, s.options(ctx)...)
+	if err != nil {
+		return Registered{}, explain(err, "read", tag.Name())
+	}
+	r, err := readArtifact(got.Manifest, got.Digest, s.repo.Name())
+	if err == nil && (r.Name != s.model || r.Version != version) {
+		err = fmt.Errorf("it is model %s", r.ID)
+	}
+	if err != nil {
+		return Registered{}, fmt.Errorf("%s is not model %s:%d: %w", tag.Name(), s.model, version, err)
+	}
+	return r, nil
+}
+
+// Find returns the model called name: the version given, or with 0 the highest.
+func (m Models) Find(ctx context.Context, name string, version int) (Registered, error) {
+	s, err := m.shelf(name)
+	if err != nil {
+		return Registered{}, err
+	}
+	return s.find(ctx, version)
+}
+
+func (s shelf) find(ctx context.Context, version int) (Registered, error) {
+	if version > 0 {
+		r, err := s.read(ctx, version)
+		if statusOf(err) != http.StatusNotFound {
+			return r, err
+		}
+	}
+	seen, err := s.look(ctx)
+	if err != nil {
+		return Registered{}, err
+	}
+	if version == 0 && len(seen.versions) > 0 {
+		return s.read(ctx, seen.versions[len(seen.versions)-1])
+	}
+	return Registered{}, &NoModelError{Model: Model{Name: s.model, Version: version}.String(), Registry: s.registry,
+		Versions: seen.versions}
+}
+
+// Register pushes a file or folder as the next version of a model: one more than
+// the highest there is or ever was. The path is refused as Package would. What is
+// registered is complete when its tag is there.
+//
+// Any number may register versions of one model at the same time: each gets a
+// number of its own, as long as the registry lists a tag to everybody once it has
+// taken it. That does not hold for one that is replicated between regions and
+// written to in several of them. A registration that dies halfway can leave a
+// number out.
+func (m Models) Register(ctx context.Context, name, file string, info ModelInfo) (Registered, error) {
+	s, err := m.shelf(name)
+	if err != nil {
+		return Registered{}, err
+	}
+	if err := errors.Join(info.check(), checkFile(name, file)); err != nil {
+		return Registered{}, err
+	}
+	version, release, err := s.claimNumber(ctx)
+	if err != nil {
+		return Registered{}, err
+	}
+	// Also when ctx has ended: a claim that stays leaves a number out.
+	defer release(context.WithoutCancel(ctx))
+	return s.fill(ctx, Model{Name: name, Version: version, Path: file}, info)
+}
+
+func checkFile(name, file string) error {
+	_, err := modelEntries(Model{Name: name, Version: 1, Path: file})
+	return err
+}
+
+// fill writes a version whose number has been taken.
+func (s shelf) fill(ctx context.Context, model Model, info ModelInfo) (Registered, error) {
+	entries, err := modelEntries(model)
+	if err != nil {
+		return Registered{}, err
+	}
+	s.o.log("reading model " + model.String())
+	l, err := newLayer(ctx, content{name: "model " + model.String(), entries: entries}, false)
+	if err != nil {
+		return Registered{}, err
+	}
+	s.o.log("pushing to " + s.repo.Name())
+	err = remote.WriteLayer(s.repo, l, s.options(ctx)...)
+	if changed := l.changed.Load(); changed != nil {
+		return Registered{}, changed
+	}
+	if err != nil {
+		return Registered{}, explain(err, "push to", s.repo.Name())
+	}
+	info.Tags, info.Properties = with(nil, info.Tags), with(nil, info.Properties)
+	r := Registered{ID: model.String(), Name: model.Name, Version: model.Version, ModelInfo: info,
+		CreatedTime: s.clock.Now().UTC(), Size: l.size,
+		layer: v1.Descriptor{MediaType: modelWeights, Size: l.size, Digest: l.digest,
+			Annotations: map[string]string{filePath: baseName(model.Path)}}}
+	return s.tag(ctx, r)
+}
+
+// baseName is the name that modelEntries stores a file or folder under.
+func baseName(file string) string {
+	if full, err := filepath.Abs(file); err == nil {
+		file = full
+	}
+	return filepath.Base(file)
+}
+
+// tag writes the manifest of r under its number, and looks whether it stayed.
+func (s shelf) tag(ctx context.Context, r Registered) (Registered, error) {
+	a, err := r.artifact()
+	if err != nil {
+		return Registered{}, err
+	}
+	tag := strconv.Itoa(r.Version)
+	if r.digest, err = s.put(ctx, tag, a); err != nil {
+		return Registered{}, err
+	}
+	now, err := s.digestOf(ctx, tag)
+	if err != nil {
+		return Registered{}, err
+	}
+	if now != r.digest {
+		return Registered{}, fmt.Errorf("the tag %s was written to by somebody else at the same time: try again",
+			s.repo.Tag(tag).Name())
+	}
+	r.URL = "oci://" + s.repo.Name() + "@" + r.digest.String()
+	return r, nil
+}
