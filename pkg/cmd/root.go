@@ -85,7 +85,7 @@ func NewRoot(env Env) *cobra.Command {
 	flags.AddFlags(root.PersistentFlags())
 	o := &options{Env: env, flags: flags}
 	groups := map[string][]*cobra.Command{
-		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o)},
+		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o)},
 		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o)},
 		"call":    {newInvoke(o), newKeys(o)},
 		"plugin.": {newVersion(o), newOptions(o)},

@@ -116,6 +116,8 @@ func (e Env) clusterSession(flags *genericclioptions.ConfigFlags) (*Session, err
 	return &Session{Namespace: namespace, REST: config, Kube: kube, Releases: releases}, nil
 }
 
+var errNoCluster = errors.New("no cluster is configured: set KUBECONFIG, or name a file with --kubeconfig")
+
 // configured refuses to go on without any cluster named: client-go would try
 // one on this machine.
 func configured(flags *genericclioptions.ConfigFlags) error {
@@ -125,7 +127,7 @@ func configured(flags *genericclioptions.ConfigFlags) error {
 	}
 	if len(config.Clusters) == 0 && *flags.APIServer == "" {
 		if _, err := rest.InClusterConfig(); err != nil {
-			return errors.New("no cluster is configured: set KUBECONFIG, or name a file with --kubeconfig")
+			return errNoCluster
 		}
 	}
 	return nil
