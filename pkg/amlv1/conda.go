@@ -3,25 +3,31 @@
 
 package amlv1
 
-const condaPath = "environment.python.condaDependencies"
+import (
+	"regexp"
+	"slices"
+)
 
-// readConda reads a conda file that stands inline in an environment.
-func (c *InferenceConfig) readConda(n *node) Findings {
-	if n == nil || n.kind == nullKind {
-		return nil
-	}
+// readConda reads a conda file: a file of its own when path is empty, else the
+// object that stands inline at path.
+func readConda(s *source, path string, n *node) (*CondaDependencies, Findings) {
 	if n.kind != objectKind {
-		return Findings{c.source.finding(condaPath, "must be an object, not "+n.describe()+
+		return nil, Findings{s.finding(path, "must be an object, not "+n.describe()+
 			`: write {"channels": […], "dependencies": […]}`)}
 	}
 	conda := &CondaDependencies{}
-	c.Environment.Python.CondaDependencies = conda
-	r := reader[CondaDependencies]{source: c.source, rules: condaRules(), prefix: condaPath, target: conda}
-	findings := conda.checkKeys(c.source, n)
-	r.object("", knownEntries(n, r.rule))
-	findings = append(findings, r.findings...)
-	findings = append(findings, conda.readDependencies(c.source, n.get("dependencies"))...)
-	return append(findings, conda.checkDefaults(c.source)...)
+	r := reader[CondaDependencies]{source: s, rules: condaRules(), prefix: path, target: conda}
+	known := &node{kind: objectKind, at: n.at}
+	for _, e := range n.entries {
+		if r.rule(e.key) != nil {
+			known.entries = append(known.entries, e)
+			continue
+		}
+		// Azure ML refused other keys too.
+		r.report(e.at, e.key, "is not a key of a conda file: write one of name, channels, dependencies, prefix, variables")
+	}
+	r.object("", known)
+	return conda, append(r.findings, conda.readDependencies(s, join(path, "dependencies"), n.get("dependencies"))...)
 }
 
 func condaRules() []rule[CondaDependencies] {
@@ -34,34 +40,9 @@ func condaRules() []rule[CondaDependencies] {
 	}
 }
 
-// checkKeys refuses other keys, as Azure ML did.
-func (*CondaDependencies) checkKeys(s *source, n *node) Findings {
-	var findings Findings
-	r := reader[CondaDependencies]{rules: condaRules()}
-	for _, e := range n.entries {
-		if r.rule(e.key) == nil {
-			findings = append(findings, Finding{File: s.file, Line: e.at.line, Column: e.at.column,
-				Field:   join(condaPath, e.key),
-				Message: "is not a key of a conda file: write one of name, channels, dependencies, prefix, variables"})
-		}
-	}
-	return findings
-}
-
-func knownEntries(n *node, known func(string) *rule[CondaDependencies]) *node {
-	out := &node{kind: objectKind, at: n.at}
-	for _, e := range n.entries {
-		if known(e.key) != nil {
-			out.entries = append(out.entries, e)
-		}
-	}
-	return out
-}
-
 // readDependencies reads the list of packages, in which the pip packages are
 // an object with a list of their own.
-func (d *CondaDependencies) readDependencies(s *source, n *node) Findings {
-	const path = condaPath + ".dependencies"
+func (d *CondaDependencies) readDependencies(s *source, path string, n *node) Findings {
 	const write = `: write ["python=3.8", {"pip": ["azureml-defaults"]}]`
 	if n == nil || n.kind == nullKind {
 		return nil
@@ -96,13 +77,15 @@ func (d *CondaDependencies) readDependencies(s *source, n *node) Findings {
 	return findings
 }
 
-func (d *CondaDependencies) checkDefaults(s *source) Findings {
-	for _, p := range d.Pip {
-		if azuremlDefaults.MatchString(p) {
-			return nil
-		}
+// checkPackages warns when the scoring server is not among the packages. path
+// leads to them in s.
+func (e Environment) checkPackages(s *source, path string) Findings {
+	conda := e.Python.CondaDependencies
+	if conda == nil || slices.ContainsFunc(conda.Pip, azuremlDefaults.MatchString) {
+		return nil
 	}
-	f := s.finding(condaPath, `has no pip package azureml-defaults, which brings the scoring server: add it below "pip"`)
-	f.Warning = true
-	return Findings{f}
+	return Findings{s.warning(path,
+		`has no pip package azureml-defaults, which brings the scoring server: add it below "pip"`)}
 }
+
+var azuremlDefaults = regexp.MustCompile(`(?i)^azureml[-_.]defaults\b`)

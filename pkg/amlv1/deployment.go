@@ -5,22 +5,28 @@ package amlv1
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // ComputeType is where a deploymentconfig.json deploys to.
 type ComputeType string
 
-// The compute types that are deployed.
+// The compute types that a file can name.
 const (
+	// ACI is a single container in Azure Container Instances.
+	ACI ComputeType = "ACI"
 	// AKS is a service with one version.
 	AKS ComputeType = "AKS"
 	// AKSEndpoint is an endpoint with several versions that share the traffic.
 	AKSEndpoint ComputeType = "AKSENDPOINT"
+	// Local is a container on the machine at hand.
+	Local ComputeType = "LOCAL"
 )
 
 // DeploymentConfig is what a deploymentconfig.json says. A nil pointer and an
 // empty text are keys that are absent: what holds then is told by Effective.
+// Which fields are read depends on the compute type; see DeploymentFields.
 type DeploymentConfig struct {
 	ComputeType ComputeType
 	// ComputeTargetName names an attached compute. Only for AKS.
@@ -45,6 +51,11 @@ type DeploymentConfig struct {
 	MaxConcurrentRequestsPerContainer *int
 	MaxQueueWaitMs                    *int
 	LivenessProbeRequirements         LivenessProbeRequirements
+
+	// ACI has the keys that only that compute type knows.
+	ACI ContainerInstance
+	// Port on this machine, 0 for any that is free. Only for LOCAL.
+	Port *int
 
 	source *source
 }
@@ -101,49 +112,42 @@ type LivenessProbeRequirements struct {
 // for use.
 func ReadDeploymentConfig(file string, src []byte) (DeploymentConfig, Findings) {
 	c := DeploymentConfig{source: newSource(file)}
-	root, findings := parse(c.source, src)
+	root, findings := parse(c.source, src, parseText)
 	if root == nil {
 		return c, findings
 	}
-	found, ok := c.readComputeType(root)
-	findings = append(findings, found...)
-	if !ok {
-		return c, findings.sorted()
-	}
-	r := reader[DeploymentConfig]{source: c.source, rules: deploymentRules(), kind: c.ComputeType, target: &c}
+	findings = append(findings, c.readComputeType(root)...)
+	r := reader[DeploymentConfig]{source: c.source, rules: rulesFor(c.ComputeType), kind: c.ComputeType,
+		readFor: readFor, target: &c}
 	r.object("", root)
 	findings = append(findings, r.findings...)
 	return c, append(findings, c.Validate()...).sorted()
 }
 
-// readComputeType finds out what the other keys are to be held against. It
-// returns false when that cannot be told.
-func (c *DeploymentConfig) readComputeType(root *node) (Findings, bool) {
+// readComputeType finds out what the other keys are to be held against. When
+// that cannot be told they are read as for an endpoint, which knows most keys.
+func (c *DeploymentConfig) readComputeType(root *node) Findings {
 	const write = `write "AKS" for one version, "AKSENDPOINT" for several that share the traffic`
+	c.ComputeType = AKSEndpoint
 	n := root.get("computeType")
-	if n == nil || n.kind == nullKind || n.text == "" && n.kind == textKind {
-		// The rest is read as for an endpoint, which knows more keys.
-		c.ComputeType = AKSEndpoint
-		return Findings{c.source.finding("computeType", "is required: "+write)}, true
+	if n.absent() {
+		return Findings{c.source.finding("computeType", "is required: "+write)}
 	}
 	c.source.places["computeType"] = n.at
 	if n.kind != textKind {
-		c.ComputeType = AKSEndpoint
-		return Findings{c.source.finding("computeType", "must be text, not "+n.describe()+": "+write)}, true
+		return Findings{c.source.finding("computeType", "must be text, not "+n.describe()+": "+write)}
 	}
-	switch kind := ComputeType(strings.ToUpper(n.text)); kind {
-	case AKS, AKSEndpoint:
-		c.ComputeType = kind
-		return nil, true
-	case "ACI":
+	kind := ComputeType(strings.ToUpper(n.text))
+	if !slices.Contains(computeTypes(), kind) {
 		return Findings{c.source.finding("computeType",
-			"Azure Container Instances are not deployed to: "+write)}, false
-	case "LOCAL":
-		return Findings{c.source.finding("computeType",
-			"deployments on this machine are not available yet: "+write)}, false
-	default:
-		c.ComputeType = AKSEndpoint
-		return Findings{c.source.finding("computeType",
-			fmt.Sprintf("must be AKS or AKSENDPOINT, not %q: %s", short(n.text), write))}, true
+			fmt.Sprintf("must be one of ACI, AKS, AKSENDPOINT, LOCAL, not %q: %s", short(n.text), write))}
 	}
+	c.ComputeType = kind
+	if kind != ACI {
+		return nil
+	}
+	return Findings{c.source.warning("computeType", "is taken for one replica on Kubernetes, which anybody may call "+
+		`unless authEnabled is true: write "AKS" to scale it`)}
 }
+
+func computeTypes() []ComputeType { return []ComputeType{ACI, AKS, AKSEndpoint, Local} }

@@ -9,7 +9,13 @@ import "fmt"
 // the rules of Azure ML v1, and returns all findings. A config that was read
 // is validated already; call it again after changing fields.
 func (c DeploymentConfig) Validate() Findings {
-	findings := check(c.source, deploymentRules(), "", &c)
+	findings := check(c.source, rulesFor(c.ComputeType), "", &c)
+	switch c.ComputeType {
+	case ACI:
+		return append(findings, c.checkContainer()...).sorted()
+	case Local:
+		return findings.sorted()
+	}
 	findings = append(findings, c.checkScaling()...)
 	findings = append(findings, c.checkResources()...)
 	if truth(c.AuthEnabled) && truth(c.TokenAuthEnabled) {
@@ -17,10 +23,12 @@ func (c DeploymentConfig) Validate() Findings {
 			"cannot be on together with authEnabled: set one of the two to false"))
 	}
 	if n := c.LivenessProbeRequirements.SuccessThreshold; n != nil && *n > 1 {
-		f := c.source.finding("livenessProbeRequirements.successThreshold",
-			fmt.Sprintf("is taken for 1, not %d: Kubernetes allows nothing else for a liveness probe: write 1", *n))
-		f.Warning = true
-		findings = append(findings, f)
+		findings = append(findings, c.source.warning("livenessProbeRequirements.successThreshold",
+			fmt.Sprintf("is taken for 1, not %d: Kubernetes allows nothing else for a liveness probe: write 1", *n)))
+	}
+	if wrong := computeTargetName(c.ComputeTargetName); wrong != "" && c.ComputeTargetName != "" {
+		findings = append(findings, c.source.warning("computeTargetName", fmt.Sprintf(
+			"%s, not %q: no compute of Azure ML has such a name", wrong, short(c.ComputeTargetName))))
 	}
 	return findings.sorted()
 }
@@ -68,10 +76,16 @@ func (c DeploymentConfig) checkResources() Findings {
 		{"cpuLimit", "cpu", r.CPULimit, r.CPU},
 		{"memoryInGBLimit", "memoryInGB", r.MemoryInGBLimit, r.MemoryInGB},
 	} {
-		if f.limit != nil && f.request != nil && *f.limit > 0 && *f.limit < *f.request {
-			findings = append(findings, c.source.finding("containerResourceRequirements."+f.key,
+		field := "containerResourceRequirements." + f.key
+		switch {
+		case f.limit == nil || *f.limit < 0:
+		case f.request != nil && *f.request > 0 && *f.limit < *f.request:
+			findings = append(findings, c.source.finding(field,
 				fmt.Sprintf("must not be less than %s, but %s is less than %s: write %[3]s or more",
 					f.than, decimal(*f.limit), decimal(*f.request))))
+		case *f.limit == 0:
+			findings = append(findings, c.source.warning(field, "is taken for no limit, as Kubernetes has none of 0: "+
+				"leave the key out"))
 		}
 	}
 	return findings

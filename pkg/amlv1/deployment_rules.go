@@ -3,12 +3,10 @@
 
 package amlv1
 
-import "regexp"
-
 // deploymentRules are the keys of deploymentconfig.json for the compute types
 // AKS and AKSENDPOINT, with the defaults of the Azure ML service.
 func deploymentRules() []rule[DeploymentConfig] {
-	rules := endpointRules()
+	rules := append(commonRules(), endpointRules()...)
 	rules = append(rules, scalingRules()...)
 	rules = append(rules, resourceRules()...)
 	rules = append(rules, authRules()...)
@@ -18,12 +16,22 @@ func deploymentRules() []rule[DeploymentConfig] {
 
 type deployment = DeploymentConfig
 
-func endpointRules() []rule[DeploymentConfig] {
-	const flagOnly = "has no effect in the file, as in Azure ML: give it as a flag"
+const flagOnly = "has no effect in the file, as in Azure ML: give it as a flag"
+
+// commonRules are the keys of every compute type.
+func commonRules() []rule[DeploymentConfig] {
 	return []rule[DeploymentConfig]{
 		{path: "computeType",
 			about: "what is deployed: AKS is a service with one version, AKSENDPOINT an endpoint with several",
 			into:  func(*deployment) any { return &opaque{} }},
+		{path: "tags", ignored: flagOnly},
+		{path: "properties", ignored: flagOnly},
+		{path: "description", ignored: flagOnly},
+	}
+}
+
+func endpointRules() []rule[DeploymentConfig] {
+	return []rule[DeploymentConfig]{
 		{path: "computeTargetName", flag: "compute-target ct",
 			about: "attached compute that is deployed to",
 			only:  AKS, into: func(c *deployment) any { return &c.ComputeTargetName },
@@ -40,9 +48,6 @@ func endpointRules() []rule[DeploymentConfig] {
 			about: "percent of the requests that the version gets; what is left over goes to the default version",
 			only:  AKSEndpoint, into: func(c *deployment) any { return &c.TrafficPercentile },
 			number: percent, write: "a percentage such as 20", also: []string{"traffic", "weight", "tp"}},
-		{path: "tags", ignored: flagOnly},
-		{path: "properties", ignored: flagOnly},
-		{path: "description", ignored: flagOnly},
 		{path: "isDefault", ignored: flagOnly},
 		{path: "isControlVersionType", ignored: flagOnly},
 	}
@@ -90,7 +95,7 @@ func resourceRules() []rule[DeploymentConfig] {
 		{path: "containerResourceRequirements.cpuLimit", flag: "cpu-cores-limit ccl",
 			about:  "CPU cores that one replica may use at most",
 			into:   func(c *deployment) any { return &c.ContainerResourceRequirements.CPULimit },
-			number: positive, write: cores, also: []string{"cpu_cores_limit"}},
+			number: notNegative, write: cores, also: []string{"cpu_cores_limit"}},
 		{path: "containerResourceRequirements.memoryInGB", flag: "memory-gb gb",
 			about:  "memory in GB that one replica asks for",
 			into:   func(c *deployment) any { return &c.ContainerResourceRequirements.MemoryInGB },
@@ -98,11 +103,11 @@ func resourceRules() []rule[DeploymentConfig] {
 		{path: "containerResourceRequirements.memoryInGBLimit", flag: "memory-gb-limit gbl",
 			about:  "memory in GB that one replica may use at most",
 			into:   func(c *deployment) any { return &c.ContainerResourceRequirements.MemoryInGBLimit },
-			number: positive, write: memory, also: []string{"memory_gb_limit", "memoryLimit"}},
+			number: notNegative, write: memory, also: []string{"memory_gb_limit", "memoryLimit"}},
 		{path: "gpuCores", flag: "gpu-cores gc",
 			about:  "GPUs of one replica",
 			into:   func(c *deployment) any { return &c.GPUCores },
-			number: notNegative, write: "a whole number of devices, such as 1", fallback: 0,
+			number: notNegative, write: "a whole number of devices, such as 1 (Kubernetes gives out whole ones)", fallback: 0,
 			also: []string{"gpu", "gpus", "containerResourceRequirements.gpu"}},
 	}
 }
@@ -180,20 +185,4 @@ func probeRules() []rule[DeploymentConfig] {
 			into:   func(c *deployment) any { return &c.LivenessProbeRequirements.FailureThreshold },
 			number: positive, write: times, fallback: 3},
 	}
-}
-
-// namespaceName is the rule of Azure ML, which is Kubernetes' too.
-func namespaceName(s string) string {
-	if regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`).MatchString(s) {
-		return ""
-	}
-	return "must be 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit"
-}
-
-// serviceName is the rule for services, endpoints and versions.
-func serviceName(s string) string {
-	if regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`).MatchString(s) && len(s) >= 3 && len(s) <= 32 {
-		return ""
-	}
-	return "must be 3 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen"
 }

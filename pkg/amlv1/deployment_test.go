@@ -53,19 +53,16 @@ func TestReadDeploymentConfigFindings(t *testing.T) {
 		"not text":       {"\xff\xfe{", "d.json: is not UTF-8 text: save it as UTF-8\n"},
 		"no computeType": {"{\n}", "d.json:1:1: computeType: is required: " + kinds},
 		"an unknown computeType": {`{"computeType": "MIR"}`,
-			`d.json:1:17: computeType: must be AKS or AKSENDPOINT, not "MIR": ` + kinds},
-		"computeType ACI": {`{"computeType": "ACI", "location": 1}`,
-			"d.json:1:17: computeType: Azure Container Instances are not deployed to: " + kinds},
-		"computeType LOCAL": {`{"computeType": "local"}`,
-			"d.json:1:17: computeType: deployments on this machine are not available yet: " + kinds},
+			`d.json:1:17: computeType: must be one of ACI, AKS, AKSENDPOINT, LOCAL, not "MIR": ` + kinds},
 		"types": {`{"computeType": "AKS",
   "numReplicas": "2", "gpuCores": 0.5, "namespace": 3, "authEnabled": "false", "scoringTimeoutMs": 1e12,
   "containerResourceRequirements": {"cpu": "500m", "memoryInGB": [1]}, "keys": {"primaryKey": 12345}}`,
 			"d.json:2:18: numReplicas: must be a whole number, not the text \"2\": write a whole number of replicas, such as 2\n" +
-				"d.json:2:35: gpuCores: must be a whole number, not 0.5: write a whole number of devices, such as 1\n" +
+				"d.json:2:35: gpuCores: must be a whole number, not 0.5: write a whole number of devices, such as 1 (Kubernetes gives out whole ones)\n" +
 				"d.json:2:53: namespace: must be text, not 3: write a namespace such as \"models\"\n" +
 				"d.json:2:71: authEnabled: must be true or false, not the text \"false\": write true or false without quotes\n" +
-				"d.json:2:100: scoringTimeoutMs: must be a whole number, not 1e12: write whole milliseconds, such as 60000\n" +
+				"d.json:2:100: scoringTimeoutMs: must be a whole number, not 1e12, which is text in YAML 1.1: " +
+				"write whole milliseconds, such as 60000\n" +
 				"d.json:3:44: containerResourceRequirements.cpu: must be a number, not the text \"500m\": " +
 				"write cores as a number, such as 0.5\n" +
 				"d.json:3:66: containerResourceRequirements.memoryInGB: must be a number, not a list: " +
@@ -87,7 +84,7 @@ func TestReadDeploymentConfigFindings(t *testing.T) {
 				"beginning with a letter and not ending with a hyphen, not \"v1\": write a name such as \"blue\"\n" +
 				"d.json:1:94: namespace: must be 1 to 63 lower-case letters, digits and hyphens, " +
 				"beginning and ending with a letter or digit, not \"A_b\": write a namespace such as \"models\"\n" +
-				"d.json:2:15: gpuCores: must be 0 or more, not -1: write a whole number of devices, such as 1\n" +
+				"d.json:2:15: gpuCores: must be 0 or more, not -1: write a whole number of devices, such as 1 (Kubernetes gives out whole ones)\n" +
 				"d.json:2:39: scoringTimeoutMs: must be greater than 0, not 0: write whole milliseconds, such as 60000\n" +
 				"d.json:2:60: maxQueueWaitMs: must be greater than 0, not -1: write whole milliseconds, such as 500\n" +
 				"d.json:2:101: maxConcurrentRequestsPerContainer: must be greater than 0, not 0: " +
@@ -96,7 +93,7 @@ func TestReadDeploymentConfigFindings(t *testing.T) {
 				"write whole seconds, such as 310\n" +
 				"d.json:3:101: containerResourceRequirements.cpu: must be greater than 0, not 0: " +
 				"write cores as a number, such as 0.5\n" +
-				"d.json:3:116: containerResourceRequirements.cpuLimit: must be greater than 0, not -1: " +
+				"d.json:3:116: containerResourceRequirements.cpuLimit: must be 0 or more, not -1: " +
 				"write cores as a number, such as 0.5\n"},
 		"an empty name is none": {`{"computeType": "AKSENDPOINT", "versionName": "", "namespace": ""}`, ""},
 		"keys of the other computeType": {`{"computeType": "AKS", "versionName": "v1", "trafficPercentile": 500}`,

@@ -3,7 +3,10 @@
 
 package amlv1
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Service is what a DeploymentConfig means once the defaults of the Azure ML
 // service are put in for what it leaves out.
@@ -37,6 +40,9 @@ type Service struct {
 	MaxQueueWait          time.Duration
 	MaxConcurrentRequests int
 	Liveness              Liveness
+
+	// Port on this machine, for LOCAL; 0 is any that is free.
+	Port int
 }
 
 // Autoscale is the range that replicas move in.
@@ -62,9 +68,16 @@ type Liveness struct {
 //   - a minReplicas above the default maxReplicas raises that one;
 //   - a limit below the default request lowers that one, since Kubernetes
 //     refuses a request above its limit.
+//
+// ACI and LOCAL are one replica. ACI has no auth unless the file says so, LOCAL
+// has none at all. What they have no field for is as it is for AKS.
 func (c DeploymentConfig) Effective() Service {
 	keyAuth := c.AuthEnabled
-	fill(deploymentRules(), &c)
+	if c.ComputeType == Local {
+		keyAuth = new(bool)
+	}
+	fill(rulesFor(c.ComputeType), &c)
+	fill(slices.Concat(deploymentRules(), localRules()), &c)
 	r, l := c.ContainerResourceRequirements, c.LivenessProbeRequirements
 	s := Service{
 		ComputeType: c.ComputeType, Namespace: c.Namespace, VersionName: c.VersionName,
@@ -80,6 +93,7 @@ func (c DeploymentConfig) Effective() Service {
 		MaxConcurrentRequests: *c.MaxConcurrentRequestsPerContainer,
 		Liveness: Liveness{InitialDelay: seconds(*l.InitialDelaySeconds), Period: seconds(*l.PeriodSeconds),
 			Timeout: seconds(*l.TimeoutSeconds), FailureThreshold: *l.FailureThreshold},
+		Port: *c.Port,
 	}
 	s.CPU = atMost(*r.CPU, s.CPULimit)
 	s.MemoryInGB = atMost(*r.MemoryInGB, s.MemoryInGBLimit)
@@ -89,6 +103,9 @@ func (c DeploymentConfig) Effective() Service {
 
 func (c DeploymentConfig) scaling() (*Autoscale, int) {
 	a := c.AutoScaler
+	if c.ComputeType == ACI || c.ComputeType == Local {
+		return nil, 1
+	}
 	if !valueOr(a.AutoscaleEnabled, c.NumReplicas == nil) {
 		return nil, valueOr(c.NumReplicas, 1)
 	}

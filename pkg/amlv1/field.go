@@ -5,6 +5,7 @@ package amlv1
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,7 +42,9 @@ type Field struct {
 
 // DeploymentFields returns the fields of deploymentconfig.json, in the order
 // they are documented in.
-func DeploymentFields() []Field { return fields(deploymentRules(), "") }
+func DeploymentFields() []Field {
+	return fields(slices.Concat(deploymentRules(), containerRules(), localRules()), "")
+}
 
 // InferenceFields returns the fields of inferenceconfig.json, with those of its
 // environment.
@@ -104,15 +107,30 @@ func (u *rule[T]) refusal() string {
 // Set gives the field at path the value of the command-line flag that stands
 // for it: what is given as a flag goes before what the file says. Numbers and
 // truth values are read as in a file; true and false may have any case. A
-// finding names the flag. A path without a flag is refused.
+// finding names the flag. A path without a flag is refused; of a field that the
+// compute type does not have, a warning is all.
 //
 // Call Validate when all flags are set.
 func (c *DeploymentConfig) Set(path, text string) Findings {
 	if c.source == nil {
 		c.source = newSource("")
 	}
-	r := reader[DeploymentConfig]{source: c.source, rules: deploymentRules(), kind: c.ComputeType, target: c}
+	rules := rulesFor(c.ComputeType)
+	if kinds := readFor(path); ruleOf(rules, path) == nil && kinds != "" {
+		return Findings{{Field: flagOf(path), Warning: true, Message: notRead(c.ComputeType, kinds)}}
+	}
+	r := reader[DeploymentConfig]{source: c.source, rules: rules, kind: c.ComputeType, target: c}
 	return r.override(path, text)
+}
+
+// flagOf names the flag of a field of deploymentconfig.json.
+func flagOf(path string) string {
+	for _, f := range DeploymentFields() {
+		if f.Path == path && f.Flag != "" {
+			return "--" + f.Flag
+		}
+	}
+	return path
 }
 
 // Set is DeploymentConfig.Set for an InferenceConfig.
@@ -134,7 +152,9 @@ func (r *reader[T]) override(path, text string) Findings {
 	delete(r.source.refused, r.full(path))
 	r.set(u, u.parse(text))
 	for i := range r.findings {
-		r.findings[i] = r.source.finding(path, r.findings[i].Message)
+		f := r.source.finding(path, r.findings[i].Message)
+		f.Warning = r.findings[i].Warning
+		r.findings[i] = f
 	}
 	return r.findings
 }
@@ -148,7 +168,7 @@ func (u *rule[T]) parse(text string) *node {
 			return &node{kind: boolKind, text: text, truth: truth}
 		}
 	case **int, **float64:
-		return numberNode(place{}, text)
+		return floatNode(place{}, text, text)
 	}
 	return &node{kind: textKind, text: text, quoted: true}
 }

@@ -151,6 +151,13 @@ func (s *source) finding(field, message string) Finding {
 	}
 }
 
+// warning is finding for what does not stop anything.
+func (s *source) warning(field, message string) Finding {
+	f := s.finding(field, message)
+	f.Warning = true
+	return f
+}
+
 // valueFinding is finding for a field whose value may have been replaced after
 // reading: then the file is not to blame and is not named.
 func (s *source) valueFinding(field, value, message string) Finding {

@@ -25,7 +25,8 @@ const dumped = `{"entryScript": "score.py", "sourceDirectory": "./src", "environ
 func TestReadInferenceConfig(t *testing.T) {
 	t.Parallel()
 	c, findings := ReadInferenceConfig("i.json", []byte(dumped))
-	expect(t, "findings", told(findings), "")
+	expect(t, "findings", told(findings), "warning: i.json:8:35: environment.docker.arguments: "+
+		"has no effect: Docker does not run the container\n")
 	no := false
 	want := InferenceConfig{
 		EntryScript: "score.py", SourceDirectory: "./src",
@@ -82,13 +83,23 @@ func TestReadInferenceConfigFindings(t *testing.T) {
 			"warning: i.json:1:45: environment.condaDependencies: is ignored: write \"condaDependencies\" in environment.python\n" +
 				"warning: i.json:1:81: environment.docker.base_image: is not a key that is known here and is ignored: " +
 				"did you mean \"baseImage\"?\n"},
-		"both forms": {script + `"environment": {}, "runtime": "python", "condaFile": "c.yml", "enableGpu": null`,
-			"i.json:1:59: runtime: cannot be given together with environment: move it into environment and remove it here\n" +
-				"i.json:1:82: condaFile: cannot be given together with environment: move it into environment and remove it here\n"},
-		"an empty environment": {script + `"environment": {"python": null, "docker": null}`, ""},
-		"an environment that is a name": {script + `"environment": "env:1"`,
-			"i.json:1:44: environment: must be an object, not the text \"env:1\": " +
-				"write the environment in full, {\"name\": …, \"docker\": …, \"python\": …}\n"},
+		"both forms": {script + `"environment": {"r": {}}, "runtime": "python", "condaFile": "c.yml", "enableGpu": false`,
+			"i.json:1:66: runtime: cannot be given together with an environment: move it into the environment and remove it here\n" +
+				"i.json:1:89: condaFile: cannot be given together with an environment: move it into the environment and remove it here\n"},
+		"an empty environment": {script + `"environment": {"python": null, "docker": null}`,
+			"i.json:1:44: environment: has nothing in it: " + writeInFull + "\n"},
+		"an environment without python": {script + `"environment": {"python": null, "docker": {"baseImage": "x"}}`, ""},
+		"an environment that is a name": {script + `"environment": "env"`,
+			"i.json:1:44: environment: \"env\" is only the name of an environment, and there is no workspace to look it up in: " +
+				writeInFull + "\n"},
+		"an environment of a workspace": {script + `"environment": {"name": "env", "version": "3"}`,
+			"i.json:1:44: environment: \"env:3\" is only the name of an environment, and there is no workspace to look it up in: " +
+				writeInFull + "\n"},
+		"an environment that is a list": {script + `"environment": []`,
+			"i.json:1:44: environment: must be an object, not a list: " + writeInFull + "\n"},
+		"what is passed on": {script + `"environment": {"python": {"condaDependenciesFile": "c.yml", "baseCondaEnvironment": "b"}}`,
+			"warning: i.json:1:81: environment.python.condaDependenciesFile: " +
+				"is not read, as in Azure ML: write the packages into condaDependencies\n"},
 		"an unknown runtime": {script + `"runtime": "java", "cudaVersion": "11.8"`,
 			"i.json:1:40: runtime: must be one of python, spark-py, python-slim, not \"java\": write \"python\"\n" +
 				"i.json:1:63: cudaVersion: must be one of 9.0, 9.1, 10.0, not \"11.8\": " +

@@ -66,12 +66,21 @@ func (p *jsonParser) value(path string) (*node, error) {
 	case bool:
 		return &node{kind: boolKind, at: at, truth: v, text: fmt.Sprint(v)}, nil
 	case json.Number:
-		return numberNode(at, v.String()), nil
+		return p.number(at, v.String()), nil
 	case string:
 		return &node{kind: textKind, at: at, text: v, quoted: true}, nil
 	default:
 		return &node{kind: nullKind, at: at}, nil
 	}
+}
+
+// number reads a number as Azure ML did: its YAML reader came first, and did
+// not get past a tab. JSON with tabs was read by a reader of JSON.
+func (p *jsonParser) number(at place, text string) *node {
+	if bytes.IndexByte(p.src, '\t') >= 0 {
+		return floatNode(at, text, text)
+	}
+	return plainNode(at, text)
 }
 
 func (p *jsonParser) object(path string, at place) (*node, error) {

@@ -6,6 +6,7 @@ package amlv1
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -53,6 +54,22 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
+// isNothing tells whether a value asks for nothing.
+func (n *node) isNothing() bool {
+	switch n.kind {
+	case nullKind:
+		return true
+	case boolKind:
+		return !n.truth
+	case textKind:
+		return n.text == ""
+	case numberKind:
+		return false
+	default:
+		return len(n.items)+len(n.entries) == 0
+	}
+}
+
 // describe says what a value is, for "must be X, not Y". Long texts are cut.
 func (n *node) describe() string {
 	switch n.kind {
@@ -61,6 +78,9 @@ func (n *node) describe() string {
 	case boolKind, numberKind:
 		return short(n.text)
 	case textKind:
+		if _, err := strconv.ParseFloat(n.text, 64); err == nil && !n.quoted {
+			return short(n.text) + ", which is text in YAML 1.1"
+		}
 		return fmt.Sprintf("the text %q", short(n.text))
 	case listKind:
 		return "a list"
@@ -77,14 +97,14 @@ func short(s string) string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// parse reads JSON or YAML into a tree whose root is an object. It reports
-// what is wrong with the text as a whole, and keys that are written twice.
-func parse(s *source, src []byte) (*node, Findings) {
+// parse reads a text into a tree whose root is an object. It reports what is
+// wrong with the text as a whole, and keys that are written twice.
+func parse(s *source, src []byte, text func(*source, []byte) (*node, Findings)) (*node, Findings) {
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	if !utf8.Valid(src) {
 		return nil, Findings{{File: s.file, Message: "is not UTF-8 text: save it as UTF-8"}}
 	}
-	root, findings := parseText(s, src)
+	root, findings := text(s, src)
 	if root == nil {
 		return nil, findings
 	}
@@ -97,6 +117,15 @@ func parse(s *source, src []byte) (*node, Findings) {
 			Message: message + `: write it as {"key": value, …}`})
 	}
 	s.places[""] = root.at
+	return root, findings
+}
+
+// parseStrictJSON reads what can be nothing but JSON.
+func parseStrictJSON(s *source, src []byte) (*node, Findings) {
+	root, findings, err := parseJSON(s, src)
+	if err != nil {
+		return nil, Findings{*err}
+	}
 	return root, findings
 }
 

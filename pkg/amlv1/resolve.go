@@ -50,12 +50,13 @@ type Code struct {
 }
 
 // Resolve finds the files that c names and checks that they are there and can
-// be served. cwd is the absolute path of the working directory, which paths
-// are relative to, as in Azure ML; where c was read from does not matter.
-func (c InferenceConfig) Resolve(files Files, cwd string) (Code, Findings) {
-	r := resolver{files: files, config: c, base: cwd}
+// be served. base is the absolute path of the folder that paths are relative to.
+// In Azure ML that was the working directory of the command, wherever c was read
+// from; the folder of the file c was read from is the other choice.
+func (c InferenceConfig) Resolve(files Files, base string) (Code, Findings) {
+	r := resolver{files: files, config: c, base: base}
 	if c.SourceDirectory != "" {
-		r.sourceDirectory(cwd)
+		r.sourceDirectory()
 	}
 	if c.EntryScript != "" && len(r.findings) == 0 {
 		r.entryScript()
@@ -78,15 +79,15 @@ func (r *resolver) report(field, value, format string, args ...any) {
 	r.findings = append(r.findings, r.config.source.valueFinding(field, value, fmt.Sprintf(format, args...)))
 }
 
-func (r *resolver) sourceDirectory(cwd string) {
+func (r *resolver) sourceDirectory() {
 	const field = "sourceDirectory"
 	given := r.config.SourceDirectory
-	path := within(cwd, given)
+	path := within(r.base, given)
 	info, err := r.files.Stat(path)
 	switch {
 	case err != nil:
-		r.report(field, given, "%s %s: write a folder that is there; the path is taken from the working directory",
-			path, missing(err))
+		r.report(field, given, "%s %s: write a folder that is there; the path is taken from %s",
+			path, missing(err), r.base)
 		return
 	case !info.IsDir():
 		r.report(field, given, "%s is a file, not a folder: write the folder that the score script is in", path)
@@ -153,7 +154,7 @@ func (r *resolver) from() string {
 	if r.code.Directory != "" {
 		return "sourceDirectory"
 	}
-	return "the working directory"
+	return r.base
 }
 
 func (r *resolver) file(field, given string) string {

@@ -89,12 +89,12 @@ func TestResolve(t *testing.T) {
 			Code{"/w/proj/src", "/w/proj/src/score.py", "src/score.py", "src", "/w/proj/src/conda.yml", "/w/proj/steps"}, ""},
 		"no folder": {InferenceConfig{EntryScript: "score.py", SourceDirectory: "gone", Old: OldForm{CondaFile: "c"}}, where, Code{},
 			"sourceDirectory: /w/proj/gone does not exist: write a folder that is there; " +
-				"the path is taken from the working directory\n"},
+				"the path is taken from /w/proj\n"},
 		"a file for a folder": {InferenceConfig{EntryScript: "score.py", SourceDirectory: "score.py"}, where, Code{},
 			"sourceDirectory: /w/proj/score.py is a file, not a folder: write the folder that the score script is in\n"},
 		"a folder that cannot be read": {InferenceConfig{EntryScript: "score.py", SourceDirectory: "locked"}, where, Code{},
 			"sourceDirectory: /w/proj/locked cannot be read (permission denied): write a folder that is there; " +
-				"the path is taken from the working directory\n"},
+				"the path is taken from /w/proj\n"},
 		"a folder of the models' name": {InferenceConfig{EntryScript: "score.py", SourceDirectory: "azureml-models"}, where, Code{},
 			"sourceDirectory: /w/proj/azureml-models cannot be packed under the name \"azureml-models\": " +
 				"write a folder of another name\n"},
@@ -103,8 +103,8 @@ func TestResolve(t *testing.T) {
 			"entryScript: /w/proj/src/gone.py does not exist: write the path of the score script from sourceDirectory\n"},
 		"no script in the working directory, nor a conda file": {
 			InferenceConfig{EntryScript: "gone.py", Old: OldForm{CondaFile: "c.yml"}}, where, Code{CondaFile: "/w/proj/c.yml"},
-			"entryScript: /w/proj/gone.py does not exist: write the path of the score script from the working directory\n" +
-				"condaFile: /w/proj/c.yml does not exist: write a path from the working directory\n"},
+			"entryScript: /w/proj/gone.py does not exist: write the path of the score script from /w/proj\n" +
+				"condaFile: /w/proj/c.yml does not exist: write a path from /w/proj\n"},
 		"a path of Windows": {InferenceConfig{EntryScript: `src\score.py`}, where, Code{},
 			`entryScript: /w/proj/src\score.py does not exist: write / between folders` + "\n"},
 		"a folder for a script": {InferenceConfig{EntryScript: "src"}, where, Code{},
@@ -144,11 +144,11 @@ func TestResolvePointsAtTheFile(t *testing.T) {
 	c, _ := ReadInferenceConfig("conf/i.json", []byte("{\n  \"entryScript\": \"gone.py\"\n}"))
 	_, findings := c.Resolve(newTree(nil), "/w")
 	expect(t, "a value of the file", told(findings),
-		"conf/i.json:2:18: entryScript: /w/gone.py does not exist: write the path of the score script from the working directory\n")
+		"conf/i.json:2:18: entryScript: /w/gone.py does not exist: write the path of the score script from /w\n")
 	c.EntryScript = "flag.py"
 	_, findings = c.Resolve(newTree(nil), "/w")
 	expect(t, "a value of a flag", told(findings),
-		"entryScript: /w/flag.py does not exist: write the path of the score script from the working directory\n")
+		"entryScript: /w/flag.py does not exist: write the path of the score script from /w\n")
 }
 
 func TestResolveOnDisk(t *testing.T) {
@@ -158,5 +158,5 @@ func TestResolveOnDisk(t *testing.T) {
 	cwd := t.TempDir()
 	_, findings = c.Resolve(Disk{}, cwd)
 	expect(t, "findings", told(findings), "i.json:1:46: sourceDirectory: "+cwd+"/testdata does not exist: "+
-		"write a folder that is there; the path is taken from the working directory\n")
+		"write a folder that is there; the path is taken from "+cwd+"\n")
 }

@@ -6,6 +6,7 @@ package amlv1
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,6 +36,9 @@ type rule[T any] struct {
 	// ignored says why the key has no effect, for the warning; then the rule
 	// has no into. A null is not warned of.
 	ignored string
+	// remark says what becomes of a value that is taken but has no effect here,
+	// for the warning. Nothing is said of null, false and what is empty.
+	remark string
 	// silent is set for keys that have no effect and are not worth a warning.
 	silent bool
 	// only is the computeType the field belongs to; empty for all.
@@ -56,6 +60,9 @@ type reader[T any] struct {
 	prefix string
 	// kind is the computeType of the file; a rule for another one is skipped.
 	kind ComputeType
+	// readFor names the computeTypes that a field is read for; empty for a field
+	// of none. Nil for a file without computeType.
+	readFor func(path string) string
 	// nulls lets null stand for an object that is absent.
 	nulls bool
 
@@ -76,38 +83,43 @@ func (r *reader[T]) object(path string, n *node) {
 				continue
 			}
 			r.object(p, e.value)
+		case rule == nil && r.readFor != nil && r.readFor(p) != "":
+			r.warn(e.at, p, notRead(r.kind, r.readFor(p)))
 		case rule == nil:
 			r.warn(e.at, p, r.unknown(path, e.key))
 		case rule.silent || rule.ignored != "" && e.value.kind == nullKind:
 		case rule.ignored != "":
 			r.warn(e.at, p, rule.ignored)
 		case rule.only != "" && rule.only != r.kind:
-			r.warn(e.at, p, fmt.Sprintf("is not read for computeType %s, only for %s: remove it", r.kind, rule.only))
+			r.warn(e.at, p, notRead(r.kind, string(rule.only)))
 		default:
 			r.set(rule, e.value)
 		}
 	}
 }
 
+func notRead(kind ComputeType, kinds string) string {
+	return fmt.Sprintf("is not read for computeType %s, only for %s: remove it", kind, kinds)
+}
+
 func (r *reader[T]) full(path string) string { return join(r.prefix, path) }
 
-func (r *reader[T]) rule(path string) *rule[T] {
-	for i := range r.rules {
-		if r.rules[i].path == path {
-			return &r.rules[i]
+func (r *reader[T]) rule(path string) *rule[T] { return ruleOf(r.rules, path) }
+
+func ruleOf[T any](rules []rule[T], path string) *rule[T] {
+	for i := range rules {
+		if rules[i].path == path {
+			return &rules[i]
 		}
 	}
 	return nil
 }
 
 // holds tells whether some field lies below path.
-func (r *reader[T]) holds(path string) bool {
-	for i := range r.rules {
-		if strings.HasPrefix(r.rules[i].path, path+".") {
-			return true
-		}
-	}
-	return false
+func (r *reader[T]) holds(path string) bool { return holds(r.rules, path) }
+
+func holds[T any](rules []rule[T], path string) bool {
+	return slices.ContainsFunc(rules, func(u rule[T]) bool { return strings.HasPrefix(u.path, path+".") })
 }
 
 func (r *reader[T]) report(at place, path, message string) {
@@ -143,6 +155,8 @@ func (r *reader[T]) set(u *rule[T], n *node) {
 	if wrong != "" {
 		r.source.refused[full] = true
 		r.report(n.at, u.path, wrong+": write "+u.write)
+	} else if u.remark != "" && !n.isNothing() {
+		r.warn(n.at, u.path, u.remark)
 	}
 }
 
@@ -176,11 +190,6 @@ func (r *reader[T]) boolean(u *rule[T], n *node) (*bool, string) {
 	value := n.truth
 	switch {
 	case n.kind == boolKind:
-		return &value, ""
-	case n.kind == textKind && !n.quoted && oneOfFold(n.text, "yes", "on"):
-		value = true
-		return &value, ""
-	case n.kind == textKind && !n.quoted && oneOfFold(n.text, "no", "off"):
 		return &value, ""
 	case n.kind == textKind && oneOfFold(n.text, "true"):
 		value = true

@@ -6,8 +6,6 @@ package amlv1
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -206,36 +204,18 @@ func (n *node) merge(from *node) {
 func scalar(n ast.Node) *node {
 	at := placeOf(n)
 	switch v := n.(type) {
-	case *ast.BoolNode:
-		return &node{kind: boolKind, at: at, truth: v.Value, text: v.Token.Value}
-	case *ast.IntegerNode, *ast.FloatNode:
-		return numberNode(at, n.GetToken().Value)
-	case *ast.NullNode:
-		return &node{kind: nullKind, at: at}
 	case *ast.LiteralNode:
 		return &node{kind: textKind, at: at, text: v.Value.Value, quoted: true}
 	case *ast.StringNode:
-		quoted := v.Token.Type == token.SingleQuoteType || v.Token.Type == token.DoubleQuoteType
-		return &node{kind: textKind, at: at, text: v.Value, quoted: quoted}
+		if v.Token.Type == token.SingleQuoteType || v.Token.Type == token.DoubleQuoteType {
+			return &node{kind: textKind, at: at, text: v.Value, quoted: true}
+		}
+		return plainNode(at, v.Value)
+	case *ast.NullNode:
+		return &node{kind: nullKind, at: at}
 	default:
-		return &node{kind: textKind, at: at, text: n.GetToken().Value}
+		return plainNode(at, n.GetToken().Value)
 	}
-}
-
-// numberNode reads a number of JSON or YAML. A number that no float holds is
-// kept as text, so that the field's type check refuses it.
-func numberNode(at place, text string) *node {
-	plain := strings.ReplaceAll(text, "_", "")
-	f, err := strconv.ParseFloat(plain, 64)
-	if err != nil {
-		var i int64
-		i, err = strconv.ParseInt(plain, 0, 64)
-		f = float64(i)
-	}
-	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
-		return &node{kind: textKind, at: at, text: text}
-	}
-	return &node{kind: numberKind, at: at, text: text, number: f}
 }
 
 // placeOf returns where a node begins. An object of YAML has no token of its

@@ -103,6 +103,10 @@ func (p *plan) service(o *options, f *deployFlags) error {
 		if err := findings.Err(); err != nil {
 			return err
 		}
+		if read.ComputeType == amlv1.Local {
+			return cause(f.deployConfig, errors.New("computeType: deployments on this machine are not available yet: "+
+				`write "AKS" for one version, "AKSENDPOINT" for several that share the traffic`))
+		}
 		config = read
 	}
 	s := config.Effective()

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package amlv1
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"path"
+)
+
+// The files of an environment in its folder form.
+const (
+	definitionFile = "azureml_environment.json"
+	condaFile      = "conda_dependencies.yml"
+	dockerfile     = "BaseDockerfile"
+)
+
+// ReadEnvironmentDirectory reads an environment in its folder form, as Azure ML
+// saved it: azureml_environment.json, which has to be there and is JSON, and
+// conda_dependencies.yml and BaseDockerfile, which go before what it says. dir
+// is the name of the folder in findings. When the findings have an error, the
+// environment holds what could be read and is not fit for use.
+func ReadEnvironmentDirectory(dir string, folder fs.FS) (Environment, Findings) {
+	r := directoryReader{dir: dir, folder: folder}
+	r.definition()
+	r.conda()
+	r.dockerfile()
+	return r.environment, r.findings
+}
+
+type directoryReader struct {
+	dir         string
+	folder      fs.FS
+	environment Environment
+	findings    Findings
+	// definitionSource and root are the file with the environment object; root
+	// is nil when it cannot be read.
+	definitionSource *source
+	root             *node
+}
+
+// read returns the text of a file, and false when it is not there or cannot be
+// read.
+func (r *directoryReader) read(name string) (*source, []byte, bool) {
+	s := newSource(path.Join(r.dir, name))
+	text, err := fs.ReadFile(r.folder, name)
+	switch {
+	case err == nil:
+		return s, text, true
+	case !errors.Is(err, fs.ErrNotExist):
+		r.add(Finding{File: s.file, Message: missing(err) + ": write a file that can be read"})
+	case name == definitionFile:
+		r.add(Finding{File: s.file, Message: "does not exist: give the folder that has it, as Azure ML saved it"})
+	}
+	return s, nil, false
+}
+
+func (r *directoryReader) add(findings ...Finding) {
+	r.findings = append(r.findings, Findings(findings).sorted()...)
+}
+
+func (r *directoryReader) definition() {
+	s, text, ok := r.read(definitionFile)
+	r.definitionSource = s
+	if !ok {
+		return
+	}
+	root, findings := parse(s, text, parseStrictJSON)
+	if root != nil {
+		var found Findings
+		r.root = root
+		r.environment, found = readEnvironment(s, "", root)
+		findings = append(findings, found...)
+	}
+	r.add(findings...)
+}
+
+func (r *directoryReader) conda() {
+	s, text, ok := r.read(condaFile)
+	if !ok {
+		r.add(r.environment.checkPackages(r.definitionSource, "python.condaDependencies")...)
+		return
+	}
+	root, findings := parse(s, text, parseText)
+	if root != nil {
+		var found Findings
+		r.environment.Python.CondaDependencies, found = readConda(s, "", root)
+		findings = append(append(findings, found...), r.environment.checkPackages(s, "")...)
+	}
+	r.root = nil
+	r.add(findings...)
+}
+
+func (r *directoryReader) dockerfile() {
+	s, text, ok := r.read(dockerfile)
+	if ok && len(bytes.TrimSpace(text)) > 0 {
+		r.environment.Docker.BaseDockerfile = string(text)
+		r.add(r.environment.checkImage(s, "")...)
+		return
+	}
+	if r.root != nil {
+		r.add(r.environment.checkContent(r.definitionSource, "", r.root)...)
+	}
+	r.add(r.environment.checkImage(r.definitionSource, "docker.baseDockerfile")...)
+}
