@@ -49,11 +49,10 @@ func TestReadContainerInstance(t *testing.T) {
 		"half a network": {`"computeType": "ACI", "subnetName": "s"`,
 			"d.json:1:1: vnetName: is required together with subnetName: write all of them or none\n" + aciRemark +
 				"warning: d.json:1:38: subnetName: has no effect: it runs in the cluster's network\n"},
-		"keys of AKS": {`"computeType": "ACI", "numReplicas": 0, "autoScaler": null, "tokenAuthEnabled": true,
+		"keys of AKS": {`"computeType": "ACI", "numReplicas": 0, "autoScaler": null, "gpuCores": null, "tokenAuthEnabled": true,
 "containerResourceRequirements": {"cpuLimit": 1}, "port": 1, "tags": {}`, aciRemark +
 			"warning: d.json:1:24: numReplicas: is not read for computeType ACI, only for AKS and AKSENDPOINT: remove it\n" +
-			"warning: d.json:1:42: autoScaler: is not read for computeType ACI, only for AKS and AKSENDPOINT: remove it\n" +
-			"warning: d.json:1:62: tokenAuthEnabled: is not read for computeType ACI, only for AKS and AKSENDPOINT: remove it\n" +
+			"warning: d.json:1:80: tokenAuthEnabled: is not read for computeType ACI, only for AKS and AKSENDPOINT: remove it\n" +
 			"warning: d.json:2:35: containerResourceRequirements.cpuLimit: is not read for computeType ACI, " +
 			"only for AKS and AKSENDPOINT: remove it\n" +
 			"warning: d.json:2:51: port: is not read for computeType ACI, only for LOCAL: remove it\n" +

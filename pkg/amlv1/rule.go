@@ -34,7 +34,7 @@ type rule[T any] struct {
 	// also are other names that people know the field by.
 	also []string
 	// ignored says why the key has no effect, for the warning; then the rule
-	// has no into. A null is not warned of.
+	// has no into. A null is not warned of, nor one of another computeType.
 	ignored string
 	// remark says what becomes of a value that is taken but has no effect here,
 	// for the warning. Nothing is said of null, false and what is empty.
@@ -83,11 +83,13 @@ func (r *reader[T]) object(path string, n *node) {
 				continue
 			}
 			r.object(p, e.value)
-		case rule == nil && r.readFor != nil && r.readFor(p) != "":
-			r.warn(e.at, p, notRead(r.kind, r.readFor(p)))
+		case rule == nil && r.otherKinds(p) != "":
+			if e.value.kind != nullKind {
+				r.warn(e.at, p, notRead(r.kind, r.otherKinds(p)))
+			}
 		case rule == nil:
 			r.warn(e.at, p, r.unknown(path, e.key))
-		case rule.silent || rule.ignored != "" && e.value.kind == nullKind:
+		case rule.silent || (rule.ignored != "" || rule.only != "" && rule.only != r.kind) && e.value.kind == nullKind:
 		case rule.ignored != "":
 			r.warn(e.at, p, rule.ignored)
 		case rule.only != "" && rule.only != r.kind:
@@ -96,6 +98,14 @@ func (r *reader[T]) object(path string, n *node) {
 			r.set(rule, e.value)
 		}
 	}
+}
+
+// otherKinds names the computeTypes that a field without a rule is read for.
+func (r *reader[T]) otherKinds(path string) string {
+	if r.readFor == nil {
+		return ""
+	}
+	return r.readFor(path)
 }
 
 func notRead(kind ComputeType, kinds string) string {
@@ -136,7 +146,7 @@ func (r *reader[T]) warn(at place, path, message string) {
 // field is an object.
 func (r *reader[T]) set(u *rule[T], n *node) {
 	into := u.into(r.target)
-	wrong := ""
+	wrong, told := "", len(r.findings)
 	switch v := into.(type) {
 	case *opaque:
 		v.node = n
@@ -155,7 +165,7 @@ func (r *reader[T]) set(u *rule[T], n *node) {
 	if wrong != "" {
 		r.source.refused[full] = true
 		r.report(n.at, u.path, wrong+": write "+u.write)
-	} else if u.remark != "" && !n.isNothing() {
+	} else if u.remark != "" && !n.isNothing() && len(r.findings) == told {
 		r.warn(n.at, u.path, u.remark)
 	}
 }

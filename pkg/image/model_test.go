@@ -65,6 +65,19 @@ func TestParseModel(t *testing.T) {
 	}
 }
 
+func TestModelNameRule(t *testing.T) {
+	t.Parallel()
+	for name, taken := range map[string]bool{
+		"m": true, "1": true, "My.model_2-b": true, strings.Repeat("a", 255): true,
+		"": false, "-m": false, ".m": false, "_m": false, "m/n": false, "m n": false, "ä": false, "m\n": false,
+		strings.Repeat("a", 256): false,
+	} {
+		if _, err := ParseModel(name+"=m.pkl", func(string) bool { return true }); (err == nil) != taken {
+			t.Errorf("%q: %v, want it taken: %t", name, err, taken)
+		}
+	}
+}
+
 func TestModelDir(t *testing.T) {
 	t.Parallel()
 	one, two := Model{"a", 1, "x"}, Model{"a", 2, "y"}
