@@ -146,8 +146,11 @@ func (c *DeploymentConfig) readComputeType(root *node) Findings {
 	if kind != ACI {
 		return nil
 	}
-	return Findings{c.source.warning("computeType", "is taken for one replica on Kubernetes, which anybody may call "+
-		`unless authEnabled is true: write "AKS" to scale it`)}
+	said := "is taken for one replica on Kubernetes"
+	if root.get("authEnabled").absent() {
+		said += ", which anybody may call, as in ACI: write \"authEnabled\": true to ask for a key"
+	}
+	return Findings{c.source.warning("computeType", said)}
 }
 
 func computeTypes() []ComputeType { return []ComputeType{ACI, AKS, AKSEndpoint, Local} }

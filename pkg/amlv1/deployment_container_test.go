@@ -9,15 +9,17 @@ import (
 	"time"
 )
 
-const aciRemark = "warning: d.json:1:17: computeType: is taken for one replica on Kubernetes, which anybody may call " +
-	"unless authEnabled is true: write \"AKS\" to scale it\n"
+const (
+	aciAlone  = "warning: d.json:1:17: computeType: is taken for one replica on Kubernetes"
+	aciRemark = aciAlone + ", which anybody may call, as in ACI: write \"authEnabled\": true to ask for a key\n"
+)
 
 func TestReadContainerInstance(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ keys, want string }{
 		"nothing else": {`"computeType": "ACI"`, aciRemark},
 		"what it has in common with AKS": {`"computeType": "aci", "containerResourceRequirements": {"cpu": 1, "memoryInGB": 2},
-"authEnabled": true, "appInsightsEnabled": false, "keys": {"primaryKey": "a", "secondaryKey": "b"}`, aciRemark},
+"authEnabled": true, "appInsightsEnabled": false, "keys": {"primaryKey": "a", "secondaryKey": "b"}`, aciAlone + "\n"},
 		"resources that are none": {`"computeType": "ACI", "containerResourceRequirements": {"cpu": 0, "memoryInGB": -1}`, aciRemark +
 			"d.json:1:65: containerResourceRequirements.cpu: must be greater than 0, not 0: write cores as a number, such as 0.5\n" +
 			"d.json:1:82: containerResourceRequirements.memoryInGB: must be greater than 0, not -1: write GB as a number, such as 1.5\n"},

@@ -47,21 +47,32 @@ func TestYAMLIsReadFirst(t *testing.T) {
 	const replicas = "numReplicas: must be a whole number, not "
 	const write = ": write a whole number of replicas, such as 2\n"
 	cases := map[string]struct{ src, want string }{
-		"bare yes and on are true":  {"computeType: AKS\nauthEnabled: yes\nappInsightsEnabled: on\n", ""},
-		"bare No is false":          {"computeType: AKS\nauthEnabled: No\ntokenAuthEnabled: off\n", ""},
-		"yes in quotes is not":      {"computeType: AKS\nauthEnabled: \"yes\"\n", "d:2:14: authEnabled: must be true or false, not the text \"yes\": write true or false without quotes\n"},
-		"an exponent is text":       {`{"computeType": "AKS", "numReplicas": 6e4}`, "d:1:39: " + replicas + "6e4, which is text in YAML 1.1" + write},
-		"an exponent after a tab":   {"{\"computeType\": \"AKS\",\t\"numReplicas\": 6e4}", ""},
-		"an octal number":           {"computeType: AKS\nnumReplicas: 010\n", ""},
-		"a number in quotes":        {"computeType: AKS\nnumReplicas: '3'\n", "d:2:14: " + replicas + "the text \"3\"" + write},
-		"a quantity":                {"computeType: AKS\nnumReplicas: 500m\n", "d:2:14: " + replicas + "the text \"500m\"" + write},
-		"the last of two keys":      {`{"computeType": "AKS", "numReplicas": 0, "numReplicas": 1}`, "warning: d:1:42: numReplicas: is written twice, first on line 1: the last one counts, remove the other\n"},
-		"tabs before JSON":          {"{\n\t\"computeType\": \"AKS\",\n\t\"numReplicas\": 0}", "d:3:17: " + strings.Replace(replicas, "a whole number", "greater than 0", 1) + "0" + write},
-		"tabs before YAML":          {"computeType: AKS\nkeys:\n\tprimaryKey: a\n", "d:3:1: is neither valid JSON nor valid YAML: found character '\t' that cannot start any token\n"},
-		"a block that is empty":     {"computeType: AKS\nautoScaler:\n", "d:2:13: autoScaler: must be an object, not null: write {…} or leave the key out\n"},
-		"a value that is empty":     {"computeType: AKS\nnumReplicas:\nnamespace: ~\n", ""},
-		"an empty name is none":     {"computeType: AKSENDPOINT\nversionName: ''\nnamespace: ''\n", ""},
-		"a name with a line feed":   {"computeType: AKS\nnamespace: |\n  models\n", "d:2:12: namespace: must be 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit, not \"models\\n\": write a namespace such as \"models\"\n"},
+		"bare yes and on are true": {"computeType: AKS\nauthEnabled: yes\nappInsightsEnabled: on\n", ""},
+		"bare No is false":         {"computeType: AKS\nauthEnabled: No\ntokenAuthEnabled: off\n", ""},
+		"yes in quotes is not": {"computeType: AKS\nauthEnabled: \"yes\"\n",
+			"d:2:14: authEnabled: must be true or false, not the text \"yes\": " +
+				"write true or false without quotes\n"},
+		"an exponent is text": {`{"computeType": "AKS", "numReplicas": 6e4}`,
+			"d:1:39: " + replicas + "6e4, which is text in YAML 1.1" + write},
+		"an exponent after a tab": {"{\"computeType\": \"AKS\",\t\"numReplicas\": 6e4}", ""},
+		"an octal number":         {"computeType: AKS\nnumReplicas: 010\n", ""},
+		"a number in quotes":      {"computeType: AKS\nnumReplicas: '3'\n", "d:2:14: " + replicas + "the text \"3\"" + write},
+		"a quantity":              {"computeType: AKS\nnumReplicas: 500m\n", "d:2:14: " + replicas + "the text \"500m\"" + write},
+		"the last of two keys": {`{"computeType": "AKS", "numReplicas": 0, "numReplicas": 1}`,
+			"warning: d:1:42: numReplicas: is written twice, first on line 1: " +
+				"the last one counts, remove the other\n"},
+		"tabs before JSON": {"{\n\t\"computeType\": \"AKS\",\n\t\"numReplicas\": 0}",
+			"d:3:17: " + strings.Replace(replicas, "a whole number", "greater than 0", 1) + "0" + write},
+		"tabs before YAML": {"computeType: AKS\nkeys:\n\tprimaryKey: a\n",
+			"d:3:1: is neither valid JSON nor valid YAML: found character '\t' that cannot start any token\n"},
+		"a block that is empty": {"computeType: AKS\nautoScaler:\n",
+			"d:2:13: autoScaler: must be an object, not null: write {…} or leave the key out\n"},
+		"a value that is empty": {"computeType: AKS\nnumReplicas:\nnamespace: ~\n", ""},
+		"an empty name is none": {"computeType: AKSENDPOINT\nversionName: ''\nnamespace: ''\n", ""},
+		"a name with a line feed": {"computeType: AKS\nnamespace: |\n  models\n",
+			"d:2:12: namespace: must be 1 to 63 lower-case letters, digits and hyphens, " +
+				"beginning and ending with a letter or digit, not \"models\\n\": " +
+				"write a namespace such as \"models\"\n"},
 		"the computeType in a case": {"computeType: aks\n", ""},
 		"no computeType": {"numReplicas: 1\n", "d:1:1: computeType: is required: write \"AKS\" for one version, " +
 			"\"AKSENDPOINT\" for several that share the traffic\n"},

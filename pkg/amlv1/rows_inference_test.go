@@ -14,8 +14,9 @@ func TestEveryKeyOfAnInferenceConfig(t *testing.T) {
 	name := row{accept: `null | "" | "x"`, refuse: "1 | true | [] | {}"}
 	part := row{accept: `null | ""`, refuse: "1 | []"}
 	for path, r := range map[string]row{
-		"sourceDirectory":            {accept: `null | "" | "." | "/abs"`, refuse: "1 | [] | {}"},
-		"environment":                {accept: `null | {"docker": {"baseImage": "x"}}`, refuse: `"x" | [] | 1 | {} | {"name": "e"} | {"name": "e", "version": 1}`},
+		"sourceDirectory": {accept: `null | "" | "." | "/abs"`, refuse: "1 | [] | {}"},
+		"environment": {accept: `null | {"docker": {"baseImage": "x"}}`,
+			refuse: `"x" | [] | 1 | {} | {"name": "e"} | {"name": "e", "version": 1}`},
 		"runtime":                    {accept: `null | "" | "python" | "Python" | "spark-py" | "python-slim"`, refuse: `"java" | "python3" | 3`},
 		"condaFile":                  name,
 		"extraDockerfileSteps":       name,
