@@ -109,10 +109,15 @@ type LivenessProbeRequirements struct {
 // ReadDeploymentConfig reads a deploymentconfig.json, which may be YAML, and
 // checks it as Validate does. file is the name used in findings. When the
 // findings have an error, the config holds what could be read and is not fit
-// for use.
+// for use. Whether the files it names exist is told by Resolve.
+//
+// Azure ML left some of what is refused here to its service: numbers of things
+// that are not whole, gpuCores of 0.5 among them; a truth value in quotes, but
+// for "true"; a limit below 0; and a namespace that ends in a line feed. A limit
+// of 0 is none and warned of.
 func ReadDeploymentConfig(file string, src []byte) (DeploymentConfig, Findings) {
 	c := DeploymentConfig{source: newSource(file)}
-	root, findings := parse(c.source, src, parseText)
+	root, findings := parse(c.source, src)
 	if root == nil {
 		return c, findings
 	}

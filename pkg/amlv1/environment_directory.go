@@ -67,7 +67,7 @@ func (r *directoryReader) definition() {
 	if !ok {
 		return
 	}
-	root, findings := parse(s, text, parseStrictJSON)
+	root, findings := parseAs(s, text, parseStrictJSON)
 	if root != nil {
 		var found Findings
 		r.root = root
@@ -83,7 +83,7 @@ func (r *directoryReader) conda() {
 		r.add(r.environment.checkPackages(r.definitionSource, "python.condaDependencies")...)
 		return
 	}
-	root, findings := parse(s, text, parseText)
+	root, findings := parse(s, text)
 	if root != nil {
 		var found Findings
 		r.environment.Python.CondaDependencies, found = readConda(s, "", root)

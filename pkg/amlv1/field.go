@@ -20,7 +20,7 @@ type Field struct {
 	// Type is "true or false", "whole number", "number", "text", "list" or
 	// "object".
 	Type string
-	// Only is the computeType the field belongs to; empty for all.
+	// Only is the computeType the field belongs to; empty when it is more than one.
 	Only ComputeType
 	// Rule is the range of values, such as "must be greater than 0"; empty when
 	// every value of the type is taken.
@@ -38,10 +38,14 @@ type Field struct {
 	Secret bool
 	// Ignored says why the key has no effect; empty for one that has.
 	Ignored string
+	// Remark says what becomes of a value that is taken but has no effect; empty
+	// when it has.
+	Remark string
 }
 
 // DeploymentFields returns the fields of deploymentconfig.json, in the order
-// they are documented in.
+// they are documented in. Of fields that compute types share, the default is
+// that of AKS: the one that differs is authEnabled, which ACI has off.
 func DeploymentFields() []Field {
 	return fields(slices.Concat(deploymentRules(), containerRules(), localRules()), "")
 }
@@ -60,7 +64,7 @@ func fields[T any](rules []rule[T], prefix string) []Field {
 			continue
 		}
 		f := Field{Path: join(prefix, u.path), About: u.about, Only: u.only, Write: u.write, Secret: u.secret,
-			Ignored: u.ignored}
+			Ignored: u.ignored, Remark: u.remark}
 		f.Flag, f.Short, _ = strings.Cut(u.flag, " ")
 		if u.into != nil {
 			f.Type = u.typeName()

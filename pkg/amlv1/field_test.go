@@ -65,6 +65,10 @@ func TestEveryFieldSaysWhatItIsFor(t *testing.T) {
 			flags = append(flags, name)
 		}
 	}
+	i := slices.IndexFunc(DeploymentFields(), func(f Field) bool { return f.Path == "location" })
+	if f := DeploymentFields()[i]; f.Only != ACI || f.Remark != "has no effect: it runs where the cluster is" {
+		t.Errorf("%s: %+v", f.Path, f)
+	}
 	for _, f := range InferenceFields() {
 		if f.Flag != "" && f.About == "" {
 			t.Errorf("%s: %+v", f.Path, f)

@@ -2,7 +2,7 @@
 // Copyright The kubectl-aml Authors
 
 // Package amlv1 reads the files of Azure ML v1: inferenceconfig.json,
-// deploymentconfig.json and .amlignore.
+// deploymentconfig.json, the folder of an environment and .amlignore.
 //
 // A file is read to its end: every finding of a file comes back at once, with
 // the line and column it stands at and what to write instead. What Azure ML v1

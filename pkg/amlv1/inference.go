@@ -28,7 +28,7 @@ type InferenceConfig struct {
 // an error, the config holds what could be read and is not fit for use.
 func ReadInferenceConfig(file string, src []byte) (InferenceConfig, Findings) {
 	c := InferenceConfig{source: newSource(file)}
-	root, findings := parse(c.source, src, parseText)
+	root, findings := parse(c.source, src)
 	if root == nil {
 		return c, findings
 	}

@@ -97,9 +97,12 @@ func short(s string) string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// parse reads a text into a tree whose root is an object. It reports what is
-// wrong with the text as a whole, and keys that are written twice.
-func parse(s *source, src []byte, text func(*source, []byte) (*node, Findings)) (*node, Findings) {
+// parse reads JSON or YAML into a tree whose root is an object. It reports what
+// is wrong with the text as a whole, and keys that are written twice.
+func parse(s *source, src []byte) (*node, Findings) { return parseAs(s, src, parseText) }
+
+// parseAs is parse for a text that is read in one way.
+func parseAs(s *source, src []byte, text func(*source, []byte) (*node, Findings)) (*node, Findings) {
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	if !utf8.Valid(src) {
 		return nil, Findings{{File: s.file, Message: "is not UTF-8 text: save it as UTF-8"}}

@@ -267,6 +267,7 @@ func TestWhatIsWrongIsToldInOneLineWithWhatToDo(t *testing.T) {
 	w.mustDeploy("blue")
 	w.mustDeploy("green")
 	w.write("token.json", `{"computeType": "AKS", "tokenAuthEnabled": true, "numReplicas": 1}`)
+	w.write("local.json", `{"computeType": "LOCAL", "port": 6789}`)
 	for name, c := range map[string]struct {
 		args []string
 		code int
@@ -287,6 +288,9 @@ func TestWhatIsWrongIsToldInOneLineWithWhatToDo(t *testing.T) {
 		"nothing to deploy": {[]string{"deploy", "diabetes"}, 2, "nothing to deploy"},
 		"token auth": {[]string{"deploy", "diabetes", "--entry-script", "score.py", "--deploy-config", "token.json"}, 1,
 			"token.json: token auth is not served: set tokenAuthEnabled to false"},
+		"deployment on this machine": {
+			[]string{"deploy", "diabetes", "--entry-script", "score.py", "--deploy-config", "local.json"}, 1,
+			`local.json: computeType: deployments on this machine are not available yet: write "AKS" for one version`},
 		"no model": {[]string{"deploy", "diabetes", "--entry-script", "score.py", "-m", "models/absent.pkl"}, 1, "absent.pkl"},
 		"image and model": {[]string{"deploy", "diabetes", "--image", "x/y:1", "-m", "model.txt"}, 2,
 			"--image brings its model with it"},
