@@ -5,6 +5,7 @@ package amlv1
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"reflect"
 	"strings"
@@ -216,4 +217,18 @@ func FuzzReadEnvironment(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestPasswordsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	c, findings := ReadInferenceConfig("i.json", []byte(`{"entryScript": "score.py", "environment": {"docker": {
+		"baseImageRegistry": {"address": "a", "username": "u", "password": "geheim"}}}}`))
+	if c.Environment.Docker.BaseImageRegistry.Password != "geheim" || len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if text := fmt.Sprintf(verb, *c.Environment); strings.Contains(text, "geheim") {
+			t.Errorf("%s prints the password: %s", verb, text)
+		}
+	}
 }
