@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -43,8 +42,8 @@ var (
 // ParseModel reads a model as it is written on the command line:
 //
 //	NAME:VERSION          a registered model
-//	PATH                  the name is that of the file or folder, without its
-//	                      extension, cut to 30 characters; the version is 1
+//	PATH                  the name is that of the file or folder, cut to 30
+//	                      characters as in Azure ML; the version is 1
 //	NAME                  the highest version of a registered model, when there
 //	                      is no such path
 //	NAME=PATH             version 1
@@ -132,11 +131,7 @@ func guessName(text string) string {
 	if base == "." || base == ".." || base == "/" {
 		return ""
 	}
-	name := strings.TrimSuffix(base, filepath.Ext(base))
-	if len(name) > guessedName {
-		name = name[:guessedName]
-	}
-	return name
+	return base[:min(len(base), guessedName)]
 }
 
 func compareModels(a, b Model) int {

@@ -18,18 +18,18 @@ func TestParseModel(t *testing.T) {
 		want Model
 		err  string
 	}{
-		"a file":                     {"models/model.pkl", Model{"model", 1, "models/model.pkl"}, ""},
+		"a file":                     {"models/model.pkl", Model{"model.pkl", 1, "models/model.pkl"}, ""},
 		"a folder":                   {"./bert/", Model{"bert", 1, "./bert/"}, ""},
-		"a path of Windows":          {`C:\models\model.pkl`, Model{"model", 1, `C:\models\model.pkl`}, ""},
+		"a path of Windows":          {`C:\models\model.pkl`, Model{"model.pkl", 1, `C:\models\model.pkl`}, ""},
 		"a long name is cut":         {"./" + strings.Repeat("a", 40) + ".pkl", Model{strings.Repeat("a", 30), 1, "./" + strings.Repeat("a", 40) + ".pkl"}, ""},
-		"a path with =":              {"./a=b/model.pkl", Model{"model", 1, "./a=b/model.pkl"}, ""},
+		"a path with =":              {"./a=b/model.pkl", Model{"model.pkl", 1, "./a=b/model.pkl"}, ""},
 		"a name":                     {"sentiment=model.pkl", Model{"sentiment", 1, "model.pkl"}, ""},
 		"a name and a version":       {"sentiment:12=model.pkl", Model{"sentiment", 12, "model.pkl"}, ""},
 		"a path with = after a name": {"s:2=a=b.pkl", Model{"s", 2, "a=b.pkl"}, ""},
 		"nothing":                    {"", Model{}, "is empty: write NAME:VERSION, PATH or NAME:VERSION=PATH"},
 		"a registered model":         {"sentiment:3", Model{"sentiment", 3, ""}, ""},
 		"the highest version":        {"model.pkl", Model{"model.pkl", 0, ""}, ""},
-		"a file here":                {"here.pkl", Model{"here", 1, "here.pkl"}, ""},
+		"a file here":                {"here.pkl", Model{"here.pkl", 1, "here.pkl"}, ""},
 		"version 0 of a registered model": {"s:0", Model{},
 			`has the version "0": write a whole number from 1, such as s:1`},
 		"a version of a registered model too large": {"s:99999999999", Model{},
