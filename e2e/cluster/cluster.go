@@ -56,6 +56,9 @@ type Options struct {
 // pulled here.
 type Images struct {
 	Router, Limiter, Environment string
+	// AzureML is the scoring environment that has azureml-core, too. Up leaves
+	// it empty: see AzureMLEnvironment.
+	AzureML string
 }
 
 // Cluster is a running cluster.
@@ -116,7 +119,27 @@ func Prepare(ctx context.Context, opts Options) (Images, error) {
 	if _, err := s.metricsImage(ctx); err != nil {
 		return Images{}, err
 	}
-	return s.images(ctx)
+	images, err := s.images(ctx)
+	if err != nil {
+		return Images{}, err
+	}
+	images.AzureML, err = s.environment(ctx, recipe.AzureMLPart)
+	return images, err
+}
+
+// AzureMLEnvironment makes sure of the registry and of the scoring environment
+// that has azureml-core, and returns its reference. Scripts that look their
+// models up with that package need it; neither Up nor the demo waits for it.
+func AzureMLEnvironment(ctx context.Context, opts Options) (string, error) {
+	s, err := open(ctx, opts)
+	if err != nil {
+		return "", err
+	}
+	defer s.close()
+	if err := s.start(ctx); err != nil {
+		return "", err
+	}
+	return s.environment(ctx, recipe.AzureMLPart)
 }
 
 // start makes sure of the engine, the nodes' network and the registry.

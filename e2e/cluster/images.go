@@ -93,7 +93,7 @@ func (s *session) nodeImage(ctx context.Context) (string, error) {
 // images makes sure that the registry has the images of kubectl-aml's own.
 func (s *session) images(ctx context.Context) (Images, error) {
 	if s.published {
-		environment, err := s.buildEnvironment(ctx)
+		environment, err := s.environment(ctx, recipe.ScoringPart)
 		return Images{Environment: environment}, err
 	}
 	var images Images
@@ -101,7 +101,8 @@ func (s *session) images(ctx context.Context) (Images, error) {
 		made recipe.Image
 		ref  *string
 	}{
-		{s.book.Router(), &images.Router}, {s.book.Limiter(), &images.Limiter}, {s.book.Environment(), &images.Environment},
+		{s.book.Router(), &images.Router}, {s.book.Limiter(), &images.Limiter},
+		{s.book.Environment(recipe.ScoringPart), &images.Environment},
 	} {
 		ref, err := s.push(ctx, wanted.made)
 		if err != nil {
@@ -112,18 +113,26 @@ func (s *session) images(ctx context.Context) (Images, error) {
 	return images, nil
 }
 
-// buildEnvironment builds the scoring environment from the published Python image.
-func (s *session) buildEnvironment(ctx context.Context) (string, error) {
-	folder, key, err := s.book.EnvironmentContext()
+// environment makes sure that the registry has the scoring environment of a part.
+func (s *session) environment(ctx context.Context, part string) (string, error) {
+	if s.published {
+		return s.buildEnvironment(ctx, part)
+	}
+	return s.push(ctx, s.book.Environment(part))
+}
+
+// buildEnvironment builds a scoring environment from the published Python image.
+func (s *session) buildEnvironment(ctx context.Context, part string) (string, error) {
+	folder, key, err := s.book.EnvironmentContext(part)
 	if err != nil {
 		return "", err
 	}
-	repository := s.registryHost() + "/aml/environment"
+	repository := s.registryHost() + "/aml/" + part
 	digest, err := image.Digest(ctx, repository+":"+key)
 	if err != nil || digest != "" {
 		return repository + "@" + digest, err
 	}
-	err = s.store.Watch(ctx, "environment: docker build", "done", func(ctx context.Context, _ io.Writer) error {
+	err = s.store.Watch(ctx, part+": docker build", "done", func(ctx context.Context, _ io.Writer) error {
 		if _, err := s.docker.Do(ctx, "build", "--quiet", "--tag", repository+":"+key, folder); err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "images":
 		images, err := cluster.Prepare(ctx, opts)
 		if err == nil {
-			printSettings(stdout, imageSettings(images))
+			printSettings(stdout, append(imageSettings(images), setting{"AML_AZUREML_ENVIRONMENT_IMAGE", images.AzureML}))
 		}
 		return err
 	case "status":

@@ -27,37 +27,31 @@ const scorer = 10001
 
 const venv = "opt/venv"
 
-// Environment is a Python environment with the inference server, scikit-learn,
-// numpy and joblib, as a curated Azure ML environment has them.
-func (b *Book) Environment() Image {
-	return b.image("aml/environment", "", func(ctx context.Context) (v1.Image, error) {
+// The parts that a scoring environment can be made of.
+const (
+	// ScoringPart has the inference server, scikit-learn, numpy and joblib, as
+	// a curated Azure ML environment has them.
+	ScoringPart = "environment"
+	// AzureMLPart has the inference server and azureml-core.
+	AzureMLPart = "environment-azureml"
+)
+
+// Environment is a Python environment with the packages of the part.
+func (b *Book) Environment(part string) Image {
+	return b.image("aml/"+part, "", func(ctx context.Context) (v1.Image, error) {
 		root, err := b.debian(ctx)
 		if err != nil {
 			return nil, err
 		}
-		wheels, err := b.wheels(ctx, "environment")
+		wheels, err := b.wheels(ctx, part)
 		if err != nil {
 			return nil, err
 		}
-		built, err := b.python(ctx, root, wheels)
+		built, err := b.python(ctx, part, root, wheels)
 		if err != nil {
 			return nil, err
 		}
-		system, err := b.layer(ctx, "environment: python layer", []string{built}, func() (image.Files, error) {
-			files, err := image.Tree(filepath.Join(built, "root"), func(name string) bool {
-				return image.Under(name, venv) || debian.Needless(name)
-			})
-			if err == nil {
-				files.Add(account("aml", scorer))
-			}
-			return files, err
-		})
-		if err != nil {
-			return nil, err
-		}
-		packages, err := b.layer(ctx, "environment: packages layer", []string{built}, func() (image.Files, error) {
-			return packageFiles(filepath.Join(built, "root"))
-		})
+		system, packages, err := b.environmentLayers(ctx, part, built)
 		if err != nil {
 			return nil, err
 		}
@@ -70,11 +64,32 @@ func (b *Book) Environment() Image {
 	})
 }
 
+// environmentLayers are those of the system with Python, the same for all
+// parts, and of the packages.
+func (b *Book) environmentLayers(ctx context.Context, part, built string) (system, packages string, err error) {
+	system, err = b.layer(ctx, part+": python layer", []string{built}, func() (image.Files, error) {
+		files, err := image.Tree(filepath.Join(built, "root"), func(name string) bool {
+			return image.Under(name, venv) || debian.Needless(name)
+		})
+		if err == nil {
+			files.Add(account("aml", scorer))
+		}
+		return files, err
+	})
+	if err != nil {
+		return "", "", err
+	}
+	packages, err = b.layer(ctx, part+": packages layer", []string{built}, func() (image.Files, error) {
+		return packageFiles(filepath.Join(built, "root"))
+	})
+	return system, packages, err
+}
+
 // python is the folder with a small root file system in which the wheels are
 // installed as a virtual environment.
-func (b *Book) python(ctx context.Context, root debian.Root, wheels string) (string, error) {
+func (b *Book) python(ctx context.Context, part string, root debian.Root, wheels string) (string, error) {
 	return b.store.Run(ctx, step.Step{
-		Name: "environment: install packages", Cheap: true,
+		Name: part + ": install packages", Cheap: true,
 		Inputs: []string{b.code, filepath.Base(filepath.Dir(string(root))), filepath.Base(wheels)},
 		Build: func(ctx context.Context, dir string, log io.Writer) error {
 			files, err := pythonSystem(root)
@@ -88,7 +103,7 @@ func (b *Book) python(ctx context.Context, root debian.Root, wheels string) (str
 			if err := os.CopyFS(filepath.Join(target, "wheels"), os.DirFS(wheels)); err != nil {
 				return err
 			}
-			requirements, err := os.ReadFile(filepath.Join(b.part("environment"), "requirements.txt"))
+			requirements, err := os.ReadFile(filepath.Join(b.part(part), "requirements.txt"))
 			if err != nil {
 				return err
 			}
@@ -169,10 +184,10 @@ func unzip(archive, name, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// EnvironmentContext is the folder from which "docker build" makes the scoring
+// EnvironmentContext is the folder from which "docker build" makes a scoring
 // environment where published images can be pulled, and the key of the result.
-func (b *Book) EnvironmentContext() (folder, key string, err error) {
-	folder = b.part("environment")
+func (b *Book) EnvironmentContext(part string) (folder, key string, err error) {
+	folder = b.part(part)
 	inputs, err := step.Files(folder)
 	return folder, step.Key(inputs), err
 }
