@@ -59,6 +59,7 @@ func (v VersionValues) version() endpoint.Version {
 		SourceDirectory: v.SourceDirectory,
 		ModelDir:        v.ModelDir,
 		Env:             maps.Clone(v.Env),
+		Workers:         v.Workers,
 		Resources: endpoint.Resources{
 			CPU: v.Resources.Requests["cpu"], CPULimit: v.Resources.Limits["cpu"],
 			Memory: v.Resources.Requests["memory"], MemoryLimit: v.Resources.Limits["memory"],
@@ -92,7 +93,7 @@ func (v VersionValues) with(m endpoint.Version) VersionValues {
 	v.Models = append([]string{}, m.Models...)
 	v.Traffic = m.Traffic
 	v.Image, v.EntryScript, v.SourceDirectory, v.ModelDir = m.Image, m.EntryScript, m.SourceDirectory, m.ModelDir
-	v.Env = texts(m.Env)
+	v.Env, v.Workers = texts(m.Env), max(m.Workers, 1)
 	v.Resources = ResourceValues{
 		Requests: amounts(m.Resources.CPU, m.Resources.Memory),
 		Limits:   amounts(m.Resources.CPULimit, m.Resources.MemoryLimit),

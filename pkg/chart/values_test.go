@@ -70,6 +70,7 @@ func TestAnEndpointSurvivesTheWayThroughValues(t *testing.T) {
 				Traffic: 79.5, Image: "registry.example/diabetes@sha256:0", EntryScript: "src/score.py",
 				SourceDirectory: "src", ModelDir: "/var/azureml-app/azureml-models/diabetes/1",
 				Env:         map[string]string{"LEVEL": "3"},
+				Workers:     2,
 				Resources:   endpoint.Resources{CPU: "100m", CPULimit: "1", Memory: "512Mi", MemoryLimit: "1Gi"},
 				Accelerator: endpoint.Accelerator{Type: "nvidia", Count: 2},
 				Scaling:     endpoint.Scaling{Replicas: 3},
@@ -80,7 +81,7 @@ func TestAnEndpointSurvivesTheWayThroughValues(t *testing.T) {
 			},
 			"green": {
 				About:  endpoint.About{Tags: map[string]string{}, Properties: map[string]string{}},
-				Models: []string{}, Env: map[string]string{},
+				Models: []string{}, Env: map[string]string{}, Workers: 1,
 				Resources: endpoint.Resources{CPU: "1", Memory: "1Gi"}, Scaling: endpoint.Scaling{Replicas: 1, Autoscale: &endpoint.Autoscale{
 					MinReplicas: 2, MaxReplicas: 5, TargetUtilization: 60}},
 			},

@@ -59,6 +59,8 @@ type plan struct {
 	// auth is nil to keep an existing endpoint's.
 	auth *endpoint.Auth
 	keys auth.Keys
+	// deployment is what the deployment config asks for.
+	deployment amlv1.Service
 	// source is what the image is made of, unless one is given ready.
 	source image.Source
 }
@@ -114,6 +116,7 @@ func (p *plan) service(o *options, f *deployFlags) error {
 	if err != nil {
 		return cause(f.deployConfig, err)
 	}
+	p.deployment = s
 	p.version, p.versionName = version, cmp.Or(p.versionName, s.VersionName)
 	if f.deployConfig != "" {
 		p.auth = &mode
@@ -131,7 +134,7 @@ func (p *plan) service(o *options, f *deployFlags) error {
 // code finds the entry script and its folder.
 func (p *plan) code(o *options, f *deployFlags) error {
 	if f.image != "" && f.inferenceConfig == "" && f.entryScript == "" {
-		return nil
+		return p.variables(o, amlv1.InferenceConfig{})
 	}
 	var config amlv1.InferenceConfig
 	if f.inferenceConfig != "" {
@@ -155,8 +158,10 @@ func (p *plan) code(o *options, f *deployFlags) error {
 	}
 	p.version.EntryScript, p.version.SourceDirectory = code.EntryScript, code.SourceDirectory
 	p.source.Code, p.source.Environment = code, f.environmentImage
+	if err := p.variables(o, config); err != nil {
+		return cause(f.inferenceConfig, err)
+	}
 	if e := config.Environment; e != nil {
-		p.version.Env = e.Variables
 		if owned := e.Python.UserManagedDependencies; owned != nil && *owned && e.Docker.BaseImage != "" {
 			p.source.Environment = e.Docker.BaseImage
 		}
@@ -164,6 +169,23 @@ func (p *plan) code(o *options, f *deployFlags) error {
 	if f.image == "" && p.source.Environment == "" {
 		return usageError{errors.New("no environment to run in: name an image that has the packages with " +
 			"--environment-image or AML_ENVIRONMENT_IMAGE")}
+	}
+	return nil
+}
+
+// variables are those of the environment, as far as they are its to set.
+func (p *plan) variables(o *options, config amlv1.InferenceConfig) error {
+	var given map[string]string
+	if config.Environment != nil {
+		given = config.Environment.Variables
+	}
+	version, told, err := p.version.WithVariables(given, p.deployment)
+	if err != nil {
+		return err
+	}
+	p.version = version
+	for _, line := range told {
+		o.tell("warning: %s", line)
 	}
 	return nil
 }

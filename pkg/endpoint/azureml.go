@@ -29,6 +29,7 @@ func FromService(s amlv1.Service) (Version, Auth, error) {
 		mode = AuthKey
 	}
 	v := Version{
+		Workers: 1,
 		Resources: Resources{
 			CPU: cores(s.CPU), CPULimit: cores(s.CPULimit),
 			Memory: gigabytes(s.MemoryInGB), MemoryLimit: gigabytes(s.MemoryInGBLimit),

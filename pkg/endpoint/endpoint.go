@@ -87,6 +87,9 @@ type Version struct {
 	SourceDirectory string
 	ModelDir        string
 	Env             map[string]string
+	// Workers is how many processes of the scoring server one replica has; 0
+	// is 1.
+	Workers int
 
 	Resources   Resources
 	Accelerator Accelerator

@@ -126,9 +126,15 @@ whether it still listens: a replica that is busy for a minute is neither unready
 - {name: WORKER_TIMEOUT, value: {{ int64 $timeout | quote }}}
 - {name: SERVICE_NAME, value: {{ .root.Release.Name | quote }}}
 - {name: HOME, value: /tmp}
-{{- /* Else the last words of a process that is killed are lost. */}}
-{{- if not (hasKey .version.env "PYTHONUNBUFFERED") }}
-- {name: PYTHONUNBUFFERED, value: "1"}
+{{- /* Without the last one, the last words of a process that is killed are lost. */}}
+{{- $usual := dict
+  "WORKSPACE_NAME" .root.Release.Namespace
+  "SERVICE_PATH_PREFIX" (printf "api/v1/service/%s" .root.Release.Name)
+  "PYTHONUNBUFFERED" "1" }}
+{{- range $name, $value := $usual }}
+{{- if not (hasKey $.version.env $name) }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
 {{- end }}
 {{- range $name, $value := .version.env }}
 - name: {{ $name | quote }}
