@@ -15,6 +15,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -84,6 +85,11 @@ func run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("run", flag.ContinueOnError)
 	f.StringVar(&s.url, "url", "", "")
 	f.StringVar(&s.body, "body", "", "")
+	f.Func("body64", "body in base64: one that is no text", func(text string) error {
+		body, err := base64.StdEncoding.DecodeString(text)
+		s.body = string(body)
+		return err
+	})
 	f.StringVar(&s.method, "method", http.MethodPost, "")
 	f.Var(s.headers, "header", "")
 	f.IntVar(&s.count, "count", 0, "")
