@@ -42,7 +42,11 @@ func newDeleteEndpoint(o *options) *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), timeout)
 			defer cancel()
-			return o.deleteEndpoint(ctx, s, args[0])
+			if err := s.deleteEndpoint(ctx, args[0]); err != nil {
+				return err
+			}
+			o.answer("endpoint/%s deleted", args[0])
+			return nil
 		},
 	}
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "How long to wait for everything to be gone")
@@ -52,18 +56,14 @@ func newDeleteEndpoint(o *options) *cobra.Command {
 // deleteEndpoint deletes the endpoint whatever state it is in, and its keys under
 // the same Lease: whoever deploys it anew must not find keys that are about to
 // go. Keys that an interrupted deletion has left go too.
-func (o *options) deleteEndpoint(ctx context.Context, s *Session, name string) error {
+func (s *Session) deleteEndpoint(ctx context.Context, name string) error {
 	err := s.Releases.Delete(ctx, name, release.DeleteOptions{Gone: func(ctx context.Context) error {
 		return auth.Delete(ctx, s.Kube, s.Namespace, name)
 	}})
 	if errors.Is(err, release.ErrNotFound) {
 		return s.missing(name)
 	}
-	if err != nil {
-		return err
-	}
-	o.answer("endpoint/%s deleted", name)
-	return nil
+	return err
 }
 
 func newDeleteVersion(o *options) *cobra.Command {

@@ -159,6 +159,9 @@ func (s *Session) forward(ctx context.Context, name string) (string, func(), err
 	if len(ready) == 0 {
 		return "", nil, fmt.Errorf("no router of endpoint %q is ready: see kubectl aml status %s", name, name)
 	}
+	if s.Forward != nil {
+		return s.Forward(ctx, ready[0].Name)
+	}
 	return rollout.Forward(ctx, s.REST, s.Kube, s.Namespace, ready[0].Name)
 }
 

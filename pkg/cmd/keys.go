@@ -4,23 +4,20 @@
 package cmd
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
-	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 )
 
 func newKeys(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keys",
-		Short: "Read the keys of an endpoint",
+		Short: "Read and change the keys of an endpoint",
 		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newKeysGet(o))
+	c.AddCommand(newKeysGet(o), newKeysRegenerate(o))
 	return c
 }
 
@@ -43,14 +40,7 @@ func newKeysGet(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := s.endpoint(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if d.Auth.Mode == endpoint.AuthNone {
-				return fmt.Errorf("endpoint %q asks for no key", d.Name)
-			}
-			keys, err := auth.Read(c.Context(), s.Kube, s.Namespace, d.secret())
+			keys, err := s.keys(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -88,11 +88,12 @@ func NewRoot(env Env) *cobra.Command {
 		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o)},
 		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o)},
 		"call":    {newInvoke(o), newKeys(o)},
+		"azure":   {newService(o), newEndpoint(o)},
 		"plugin.": {newVersion(o), newOptions(o)},
 	}
 	for _, g := range []cobra.Group{
 		{ID: "deploy", Title: "Deploy:"}, {ID: "look", Title: "Look:"},
-		{ID: "call", Title: "Call:"}, {ID: "plugin.", Title: "The plugin:"},
+		{ID: "call", Title: "Call:"}, {ID: "azure", Title: "As in Azure ML v1:"}, {ID: "plugin.", Title: "The plugin:"},
 	} {
 		root.AddGroup(&g)
 		for _, c := range groups[g.ID] {

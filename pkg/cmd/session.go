@@ -18,6 +18,7 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 )
 
 // Session is the cluster and the namespace that a command works in.
@@ -26,6 +27,17 @@ type Session struct {
 	REST      *rest.Config
 	Kube      kubernetes.Interface
 	Releases  Releases
+	// Forward opens a way to a router's pod and Doors are the routers as callers
+	// meet them; nil for those of the cluster.
+	Forward func(ctx context.Context, pod string) (baseURL string, closeWay func(), err error)
+	Doors   func(endpoint string) rollout.Doors
+}
+
+func (s *Session) doors(endpoint string) rollout.Doors {
+	if s.Doors != nil {
+		return s.Doors(endpoint)
+	}
+	return rollout.NewDoors(s.REST, s.Kube, s.Namespace, endpoint)
 }
 
 // Releases is what the commands ask of Helm.

@@ -50,8 +50,8 @@ type Release struct {
 	Description  string
 	// Manifest holds the objects of this revision as YAML documents, hooks left out.
 	Manifest string
-	// Updated is when this revision was started.
-	Updated time.Time
+	// Updated is when this revision was started, Created when the first one was.
+	Updated, Created time.Time
 }
 
 // Change is called under the endpoint's Lease with what is in force (nil:

@@ -4,6 +4,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ type ConfirmOptions struct {
 	Clock clock.Clock
 	// Report is called with a line about what holds the change up; it may be nil.
 	Report func(line string)
+
+	// limit is askLimit if zero.
+	limit time.Duration
 }
 
 // Confirm returns nil once every ready router runs the wanted configuration. It
@@ -170,7 +174,7 @@ func (c *confirmation) ask(ctx context.Context, pod Pod, state *routerState) err
 	if state.confirmed {
 		return nil
 	}
-	limited, cancel := context.WithTimeout(ctx, askLimit)
+	limited, cancel := context.WithTimeout(ctx, cmp.Or(c.limit, askLimit))
 	defer cancel()
 	config, err := c.Routers.Config(limited, pod.Name)
 	if ctx.Err() != nil {

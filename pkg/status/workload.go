@@ -39,17 +39,23 @@ type Workload struct {
 	// Deployment is empty if there is none.
 	Deployment string `json:"deployment,omitempty"`
 	Desired    int32  `json:"desired"`
-	// Updated and Available count the pods of the newest ReplicaSet; Ready
-	// counts all that can serve, old ones too.
-	Updated   int32   `json:"updated"`
-	Available int32   `json:"available"`
-	Ready     int32   `json:"ready"`
-	Paused    bool    `json:"paused,omitempty"`
-	Verdict   Verdict `json:"verdict"`
+	// UpdatedReplicas and Available count the pods of the newest ReplicaSet;
+	// Ready counts all that can serve, old ones too.
+	UpdatedReplicas int32   `json:"updated"`
+	Available       int32   `json:"available"`
+	Ready           int32   `json:"ready"`
+	Paused          bool    `json:"paused,omitempty"`
+	Verdict         Verdict `json:"verdict"`
 	// Notes are clauses about what does not decide the verdict.
 	Notes []string `json:"notes,omitempty"`
 	// Sets are the ReplicaSets that have or should have pods, the newest first.
 	Sets []Set `json:"replicaSets,omitempty"`
+	// Created is when the Deployment was made, Updated when its pods' template
+	// changed last; zero if that is not known.
+	Created time.Time `json:"-"`
+	Updated time.Time `json:"-"`
+	// RolledOut says that the newest ReplicaSet was once ready as a whole.
+	RolledOut bool `json:"-"`
 }
 
 // Set is one ReplicaSet.
@@ -80,7 +86,8 @@ func (s Snapshot) workload(version string, now time.Time, o Options) Workload {
 	if d == nil {
 		return Workload{Verdict: failed(ReasonMissing, "its deployment is missing: deploy it again")}
 	}
-	w := Workload{Deployment: d.Name, Desired: desired(d), Updated: d.Status.UpdatedReplicas, Paused: d.Spec.Paused}
+	w := Workload{Deployment: d.Name, Desired: desired(d), Paused: d.Spec.Paused,
+		UpdatedReplicas: d.Status.UpdatedReplicas, Created: d.CreationTimestamp.Time, RolledOut: rolledOut(d)}
 	sets := s.replicaSets(d)
 	for _, set := range sets {
 		newest := revision(set) == revision(d)
@@ -89,7 +96,7 @@ func (s Snapshot) workload(version string, now time.Time, o Options) Workload {
 		}
 		node := s.set(set, newest, now, o)
 		if newest {
-			w.Available = set.Status.AvailableReplicas
+			w.Available, w.Updated = set.Status.AvailableReplicas, set.CreationTimestamp.Time
 		}
 		for _, pod := range node.Pods {
 			if pod.Ready {
@@ -158,7 +165,7 @@ func judge(d *appsv1.Deployment, w Workload) Verdict {
 		return progressing(ReasonNotObserved, "waits for the cluster to take up the change")
 	case w.Desired == 0:
 		return Verdict{State: Ready, Reason: ReasonScaledToNil, Message: "is scaled to 0 replicas and serves nothing"}
-	case newest >= 0 && w.Updated >= w.Desired && w.Available >= w.Desired:
+	case newest >= 0 && w.UpdatedReplicas >= w.Desired && w.Available >= w.Desired:
 		return Verdict{State: Ready, Message: fmt.Sprintf("%d of %d replicas ready", w.Available, w.Desired)}
 	case newest >= 0 && w.Sets[newest].Verdict.State == Failed:
 		return w.Sets[newest].Verdict
@@ -252,6 +259,13 @@ func deadline(d *appsv1.Deployment) int32 {
 		return 600
 	}
 	return *d.Spec.ProgressDeadlineSeconds
+}
+
+// rolledOut tells whether the Deployment's controller has seen the newest pods
+// all ready. It takes that back only when the template changes.
+func rolledOut(d *appsv1.Deployment) bool {
+	c := condition(d, appsv1.DeploymentProgressing)
+	return c != nil && c.Reason == "NewReplicaSetAvailable" && d.Status.ObservedGeneration >= d.Generation
 }
 
 func condition(d *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {

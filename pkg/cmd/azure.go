@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
+)
+
+// azureFlags are the flags that every command of Azure ML v1 has.
+type azureFlags struct {
+	workspaceFlags
+	output, query           string
+	onlyErrors              bool
+	debug, verbose, subject bool
+}
+
+func (a *azureFlags) add(c *cobra.Command) {
+	a.workspaceFlags.add(c)
+	f := c.Flags()
+	f.BoolVar(&a.onlyErrors, "only-show-errors", false, "Say nothing but the answer and errors")
+	f.BoolVar(&a.debug, "debug", false, "Taken and not used: kubectl aml status tells what is wrong")
+	f.BoolVar(&a.verbose, "verbose", false, "Taken and not used: kubectl aml status tells what is wrong")
+}
+
+// addPrinting adds the flags of commands that answer with objects.
+func (a *azureFlags) addPrinting(c *cobra.Command) {
+	a.subject = true
+	f := c.Flags()
+	f.StringVarP(&a.output, "output", "o", "json", "Output format. One of: "+printer.AzureFormats)
+	f.StringVar(&a.query, "query", "", "JMESPath of what to print of the answer")
+}
+
+// azureCommand is a command of Azure ML v1 at work.
+type azureCommand struct {
+	*options
+	azureFlags
+	// name is the service or endpoint that --name says.
+	name    string
+	session *Session
+	out     printer.Azure
+}
+
+// azureForm says what an azureCommand is and does.
+type azureForm struct {
+	use, short string
+	// noun is what --name is the name of; without it there is no --name.
+	noun string
+	// plain says that the answer is text, without -o and --query.
+	plain bool
+	run   func(context.Context, *azureCommand) error
+}
+
+// azure makes the command that form describes, with the flags they all have.
+func (o *options) azure(form azureForm) *cobra.Command {
+	a := &azureCommand{options: o}
+	c := &cobra.Command{
+		Use: form.use, Short: form.short, Args: exactArgs(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := a.start(form); err != nil {
+				return err
+			}
+			return form.run(c.Context(), a)
+		},
+	}
+	if form.noun != "" {
+		c.Flags().StringVar(&a.name, "name", "", "Name of the "+form.noun)
+		short(c, "name", "n")
+		// The only error is a second function for the same flag.
+		_ = c.RegisterFlagCompletionFunc("name", o.completeEndpoints)
+	}
+	a.azureFlags.add(c)
+	if !form.plain {
+		a.addPrinting(c)
+	}
+	return c
+}
+
+// start checks the flags, says which of them are not used, and connects.
+func (a *azureCommand) start(form azureForm) error {
+	if form.noun != "" && a.name == "" {
+		return usageError{fmt.Errorf("the name of the %s is missing: write --name NAME", form.noun)}
+	}
+	if a.subject {
+		format, err := printer.ParseAzureFormat(a.output)
+		query, queryErr := printer.ParseQuery(a.query)
+		if err := errors.Join(err, queryErr); err != nil {
+			return usageError{err}
+		}
+		a.out = printer.Azure{Format: format, Query: query, Colour: a.colours()}
+	}
+	if a.onlyErrors {
+		quiet := *a.options
+		quiet.Streams.ErrOut = io.Discard
+		a.options = &quiet
+	}
+	a.workspaceFlags.remark(a.options)
+	if a.debug || a.verbose {
+		a.tell("note: --debug and --verbose are not used: kubectl aml status tells what is wrong")
+	}
+	session, err := a.connect()
+	a.session = session
+	return err
+}
+
+// colours tells whether whoever reads the answer may want colours.
+func (a *azureCommand) colours() bool {
+	file, ok := a.Streams.Out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd())) && a.Getenv("NO_COLOR") == "" && a.Getenv("AZURE_CORE_NO_COLOR") == ""
+}
+
+// print writes the answer as --output and --query want it.
+func (a *azureCommand) print(v any) error { return a.out.Print(a.Streams.Out, v) }
+
+// named is the answer of commands that take something away.
+type named struct {
+	Name string `json:"name"`
+}
