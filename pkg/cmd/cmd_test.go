@@ -5,6 +5,7 @@ package cmd_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -29,6 +30,7 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/cmd"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release/releasetest"
+	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 )
 
 // world is a cluster and a registry in memory, and somebody who types.
@@ -38,6 +40,9 @@ type world struct {
 	registry string
 	env      map[string]string
 	dir      string
+	in       string
+	forward  func(ctx context.Context, pod string) (string, func(), error)
+	doors    func(endpoint string) rollout.Doors
 }
 
 func newWorld(t *testing.T) *world {
@@ -86,7 +91,7 @@ func (w *world) run(args ...string) said {
 	w.t.Helper()
 	var out, errOut bytes.Buffer
 	env := cmd.Env{
-		Streams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut},
+		Streams: genericiooptions.IOStreams{In: strings.NewReader(w.in), Out: &out, ErrOut: &errOut},
 		Clock:   clock.RealClock{},
 		Getenv:  func(name string) string { return w.env[name] },
 		Dir:     w.dir,
@@ -109,7 +114,8 @@ func (w *world) connect(flags *genericclioptions.ConfigFlags) (*cmd.Session, err
 	}
 	releases := release.New(flags, release.Options{Namespace: "models", Chart: c, Holder: "ada@desk",
 		Backend: release.Backend{Kubernetes: w.cluster.Clientset, Kube: w.cluster}})
-	return &cmd.Session{Namespace: "models", Kube: w.cluster.Clientset, Releases: releases}, nil
+	return &cmd.Session{Namespace: "models", Kube: w.cluster.Clientset, Releases: releases,
+		Forward: w.forward, Doors: w.doors}, nil
 }
 
 // plain takes out what differs from run to run.

@@ -131,7 +131,7 @@ func (a *azureCommand) score(ctx context.Context, d deployed, body []byte) error
 		}
 	}
 	if answer.Status != http.StatusOK {
-		return fmt.Errorf("the %s answered %d%s: %s", a.name, answer.Status, by(answer.Header.Get(deploymentHeader)),
+		return fmt.Errorf("%s answered %d%s: %s", a.name, answer.Status, by(answer.Header.Get(deploymentHeader)),
 			strings.TrimSpace(string(answer.Body)))
 	}
 	a.answer("%s", bytes.TrimSpace(answer.Body))

@@ -9,7 +9,7 @@ import "github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 // AksEndpoint.serialize(), key by key. What Kubernetes has no notion of is null.
 type Realtime struct {
 	Name             string            `json:"name"`
-	Description      string            `json:"description"`
+	Description      *string           `json:"description"`
 	Tags             map[string]string `json:"tags"`
 	Properties       map[string]string `json:"properties"`
 	State            string            `json:"state"`
@@ -31,7 +31,7 @@ type Realtime struct {
 // RealtimeOf tells of an endpoint with each of its versions.
 func RealtimeOf(s Served) Realtime {
 	told := Realtime{
-		Name: s.Name, Description: s.Description, Tags: joined(s.Tags), Properties: joined(s.Properties),
+		Name: s.Name, Description: orNull(s.Description), Tags: joined(s.Tags), Properties: joined(s.Properties),
 		CreatedTime: isoTime(s.Created), UpdatedTime: isoTime(s.Updated),
 		ComputeType: s.ComputeType(), WorkspaceName: s.Namespace, ScoringURI: uri(s, ""),
 		AuthEnabled: s.Auth.Mode == endpoint.AuthKey, Versions: map[string]Service{},

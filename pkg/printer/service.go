@@ -48,7 +48,7 @@ func (s Served) ComputeType() string {
 // has no notion of is null. The workspace is the namespace.
 type Service struct {
 	Name          string            `json:"name"`
-	Description   string            `json:"description"`
+	Description   *string           `json:"description"`
 	Tags          map[string]string `json:"tags"`
 	Properties    map[string]string `json:"properties"`
 	State         string            `json:"state"`
@@ -155,7 +155,7 @@ type ModelDetails struct {
 func ServiceOf(s Served) Service {
 	told := version(s, s.Default, s.Tree.Verdict, rolledOut(s.Tree))
 	told.Name, told.ComputeType = s.Name, s.ComputeType()
-	told.Description = cmp.Or(s.Description, told.Description)
+	told.Description = cmp.Or(orNull(s.Description), told.Description)
 	told.Tags = joined(told.Tags, s.Tags)
 	told.Properties = joined(told.Properties, s.Properties)
 	told.ScoringURI = uri(s, "")
@@ -168,7 +168,7 @@ func version(s Served, name string, verdict status.Verdict, rolledOut bool) Serv
 	v := s.Versions[name]
 	load := workloadOf(s.Tree, name)
 	told := Service{
-		Name: name, Description: v.Description, Tags: joined(v.Tags), Properties: joined(v.Properties),
+		Name: name, Description: orNull(v.Description), Tags: joined(v.Tags), Properties: joined(v.Properties),
 		ComputeType: ComputeAKSEndpoint, WorkspaceName: s.Namespace,
 		CreatedTime: isoTime(load.Created), UpdatedTime: isoTime(load.Updated),
 		ImageID: v.Image, ImageDigest: digest(v.Image), ScoringURI: uri(s, name),
@@ -248,6 +248,13 @@ func isoTime(t time.Time) *string {
 		layout = "2006-01-02T15:04:05.000000-07:00"
 	}
 	text := t.UTC().Truncate(time.Microsecond).Format(layout)
+	return &text
+}
+
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
 	return &text
 }
 

@@ -146,7 +146,7 @@ func typed(r *helmrelease.Release) Release {
 		Name: r.Name, Namespace: r.Namespace, Revision: r.Version,
 		Status: r.Info.Status.String(), Description: r.Info.Description, Updated: r.Info.LastDeployed.Time,
 		Created: r.Info.FirstDeployed.Time,
-		Values: values, ChartVersion: version, Manifest: r.Manifest,
+		Values:  values, ChartVersion: version, Manifest: r.Manifest,
 	}
 }
 
