@@ -19,9 +19,10 @@ import (
 // azureFlags are the flags that every command of Azure ML v1 has.
 type azureFlags struct {
 	workspaceFlags
-	output, query           string
-	onlyErrors              bool
-	debug, verbose, subject bool
+	output, query              string
+	onlyErrors, debug, verbose bool
+	// prints says that the answer is an object, which output and query are about.
+	prints bool
 }
 
 func (a *azureFlags) add(c *cobra.Command) {
@@ -34,7 +35,7 @@ func (a *azureFlags) add(c *cobra.Command) {
 
 // addPrinting adds the flags of commands that answer with objects.
 func (a *azureFlags) addPrinting(c *cobra.Command) {
-	a.subject = true
+	a.prints = true
 	f := c.Flags()
 	f.StringVarP(&a.output, "output", "o", "json", "Output format. One of: "+printer.AzureFormats)
 	f.StringVar(&a.query, "query", "", "JMESPath of what to print of the answer")
@@ -78,7 +79,7 @@ func (o *options) azure(form azureForm) *cobra.Command {
 		// The only error is a second function for the same flag.
 		_ = c.RegisterFlagCompletionFunc("name", o.completeEndpoints)
 	}
-	a.azureFlags.add(c)
+	a.add(c)
 	if !form.plain {
 		a.addPrinting(c)
 	}
@@ -90,7 +91,7 @@ func (a *azureCommand) start(form azureForm) error {
 	if form.noun != "" && a.name == "" {
 		return usageError{fmt.Errorf("the name of the %s is missing: write --name NAME", form.noun)}
 	}
-	if a.subject {
+	if a.prints {
 		format, err := printer.ParseAzureFormat(a.output)
 		query, queryErr := printer.ParseQuery(a.query)
 		if err := errors.Join(err, queryErr); err != nil {
@@ -103,7 +104,7 @@ func (a *azureCommand) start(form azureForm) error {
 		quiet.Streams.ErrOut = io.Discard
 		a.options = &quiet
 	}
-	a.workspaceFlags.remark(a.options)
+	a.remark(a.options)
 	if a.debug || a.verbose {
 		a.tell("note: --debug and --verbose are not used: kubectl aml status tells what is wrong")
 	}

@@ -70,8 +70,8 @@ func newAzureRegenerate(o *options, k kind) *cobra.Command {
 			return a.print(keyListing(keys).Object)
 		},
 	})
-	c.Long = "Change one of the two keys. The other one is good throughout. When the command returns, every router takes\n" +
-		"the new key and refuses the old one."
+	c.Long = "Change one of the two keys. The other one is good throughout. When the command returns, every router\n" +
+		"takes the new key and refuses the old one."
 	c.Flags().StringVarP(&key, "key", "k", "", "Which key: Primary or Secondary")
 	c.Flags().StringVar(&set, "set-key", "", "The new key instead of one made at random: @FILE, - for standard input, "+
 		"or the key itself, which others on this machine can then see")
