@@ -4,6 +4,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,10 +35,10 @@ func (a *azureFlags) add(c *cobra.Command) {
 }
 
 // addPrinting adds the flags of commands that answer with objects.
-func (a *azureFlags) addPrinting(c *cobra.Command) {
+func (a *azureFlags) addPrinting(c *cobra.Command, getenv func(string) string) {
 	a.prints = true
 	f := c.Flags()
-	f.StringVarP(&a.output, "output", "o", "json", "Output format. One of: "+printer.AzureFormats)
+	f.StringVarP(&a.output, "output", "o", cmp.Or(getenv("AZURE_CORE_OUTPUT"), "json"), "Output format. One of: "+printer.AzureFormats)
 	f.StringVar(&a.query, "query", "", "JMESPath of what to print of the answer")
 }
 
@@ -81,7 +82,7 @@ func (o *options) azure(form azureForm) *cobra.Command {
 	}
 	a.add(c)
 	if !form.plain {
-		a.addPrinting(c)
+		a.addPrinting(c, o.Getenv)
 	}
 	return c
 }

@@ -4,7 +4,9 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
@@ -52,7 +55,7 @@ func newAzureShow(o *options, k kind) *cobra.Command {
 	c := o.azure(azureForm{
 		use: "show", short: "Show one " + k.noun, noun: k.noun,
 		run: func(ctx context.Context, a *azureCommand) error {
-			d, err := a.session.endpoint(ctx, a.name)
+			d, err := a.session.begun(ctx, a.name)
 			if err != nil {
 				return err
 			}
@@ -65,6 +68,22 @@ func newAzureShow(o *options, k kind) *cobra.Command {
 	})
 	addFull(c, &full)
 	return c
+}
+
+// begun reads an endpoint also if nothing of it is in force yet: if its first
+// revision is being made, or has failed and was kept.
+func (s *Session) begun(ctx context.Context, name string) (deployed, error) {
+	d, err := s.endpoint(ctx, name)
+	if !errors.Is(err, release.ErrNotFound) {
+		return d, err
+	}
+	releases, listErr := s.Releases.List(ctx, false)
+	for _, r := range releases {
+		if r.Name == name {
+			return read(r)
+		}
+	}
+	return d, cmp.Or(listErr, err)
 }
 
 func newAzureList(o *options, k kind) *cobra.Command {
@@ -120,7 +139,7 @@ func (a *azureCommand) served(ctx context.Context, d deployed) (printer.Served, 
 	}
 	return printer.Served{
 		Endpoint: d.Endpoint, Namespace: s.Namespace, Created: d.release.Created, Updated: d.release.Updated,
-		Address: address.URL, Tree: snapshot.Endpoint(d.Endpoint, a.Clock.Now(), status.Options{}),
+		Pending: strings.HasPrefix(d.release.Status, "pending"), Address: address.URL, Tree: snapshot.Endpoint(d.Endpoint, a.Clock.Now(), status.Options{}),
 	}, nil
 }
 

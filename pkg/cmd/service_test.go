@@ -112,6 +112,29 @@ func TestServicesAreShownAsAzShowsThem(t *testing.T) {
 	}
 }
 
+// A first deployment that failed and was kept can be looked at, as in Azure ML.
+func TestAServiceThatHasFailedIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cluster.Refuse = func(_, object string) error {
+		if object == "Deployment/diabetes-main" {
+			return errors.New("quota exceeded")
+		}
+		return nil
+	}
+	if r := w.deploy("main", "--no-rollback"); r.code != 1 {
+		t.Fatalf("exit code %d: %s", r.code, r.err)
+	}
+	w.env["AZURE_CORE_OUTPUT"] = "tsv"
+	want := "Failed\tKubernetesDeploymentFailed\n"
+	if got := w.az("service", "show", "-n", "diabetes", "-v", "--query", "[[state,error.code]]"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := w.az("endpoint", "realtime", "list", "--query", "[].state"); got != "Failed\n" {
+		t.Errorf("listed as %q", got)
+	}
+}
+
 func TestServiceRemarksGoToTheErrorStream(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -36,7 +36,7 @@ func RealtimeOf(s Served) Realtime {
 		ComputeType: s.ComputeType(), WorkspaceName: s.Namespace, ScoringURI: uri(s, ""),
 		AuthEnabled: s.Auth.Mode == endpoint.AuthKey, Versions: map[string]Service{},
 	}
-	told.State, told.Error = state(s.Tree.Verdict, rolledOut(s.Tree))
+	told.State, told.Error = s.state(s.Tree.Verdict, rolledOut(s.Tree))
 	for _, name := range s.VersionNames() {
 		load := workloadOf(s.Tree, name)
 		told.Versions[name] = version(s, name, load.Verdict, load.RolledOut)

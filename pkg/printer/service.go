@@ -28,6 +28,8 @@ type Served struct {
 	// Created is when the endpoint was first deployed, Updated when its revision
 	// in force was made.
 	Created, Updated time.Time
+	// Pending says that a revision is being made: what is missing may still come.
+	Pending bool
 	// Address is where clients reach it, without a path; empty if not known.
 	Address string
 	Tree    status.Tree
@@ -181,14 +183,16 @@ func version(s Served, name string, verdict status.Verdict, rolledOut bool) Serv
 		EnvironmentDetails: environment(v), ModelDetails: models(v.Models),
 		IsDefault: name == s.Default, TrafficPercentile: v.Traffic, VersionType: versionType(s.Endpoint, name),
 	}
-	told.State, told.Error = state(verdict, rolledOut)
+	told.State, told.Error = s.state(verdict, rolledOut)
 	return told
 }
 
 // state is Azure ML's word for a verdict, with the error if it is a bad one. What
 // is not ready is on its way until its pods were once all ready.
-func state(v status.Verdict, rolledOut bool) (string, *ServiceError) {
+func (s Served) state(v status.Verdict, rolledOut bool) (string, *ServiceError) {
 	switch {
+	case s.Pending && v.Reason == status.ReasonMissing:
+		return "Transitioning", nil
 	case v.State == status.Ready:
 		return "Healthy", nil
 	case v.State == status.Progressing && rolledOut:

@@ -106,6 +106,18 @@ func TestTheStateOfAServiceIsAWordOfAzureML(t *testing.T) {
 	}
 }
 
+func TestWhatIsMissingWhileARevisionIsMadeIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	s := diabetes()
+	s.Tree.Verdict = status.Verdict{State: status.Failed, Reason: status.ReasonMissing}
+	for pending, want := range map[bool]string{true: "Transitioning", false: "Failed"} {
+		s.Pending = pending
+		if told := printer.RealtimeOf(s); told.State != want || (told.Error != nil) == pending {
+			t.Errorf("pending %v: %s, %+v", pending, told.State, told.Error)
+		}
+	}
+}
+
 func TestTheComputeTypeComesFromTheVersions(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -99,6 +99,16 @@ func TestHistoryIsOldestFirst(t *testing.T) {
 	}
 }
 
+func TestEachRevisionKnowsWhenTheFirstWasMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.mustApply(versions("blue=a:1")).Release
+	second := w.mustApply(versions("blue=b:1")).Release
+	if first.Created.IsZero() || !second.Created.Equal(first.Created) || !second.Updated.After(first.Updated) {
+		t.Errorf("made %s and %s, changed %s and %s", first.Created, second.Created, first.Updated, second.Updated)
+	}
+}
+
 func TestList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

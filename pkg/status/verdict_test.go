@@ -5,6 +5,10 @@ package status
 
 import (
 	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // TestVersionVerdict has one case for each rule; the objects of a case are in
@@ -119,5 +123,26 @@ func TestVersionVerdict(t *testing.T) {
 				t.Errorf("got  %s %s: %s\nwant %s %s: %s", got.State, got.Reason, got.Message, c.state, c.reason, c.message)
 			}
 		})
+	}
+}
+
+func TestAWorkloadKnowsItsTimesAndWhetherItWasOnceReady(t *testing.T) {
+	t.Parallel()
+	s := fixture(t, "ready")
+	d := s.deployment("green")
+	d.CreationTimestamp = metav1.NewTime(noon())
+	newest := s.replicaSets(d)[0]
+	newest.CreationTimestamp = metav1.NewTime(noon().Add(time.Hour))
+	for reason, want := range map[string]bool{"NewReplicaSetAvailable": true, "ReplicaSetUpdated": false} {
+		d.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Reason: reason}}
+		w := s.workload("green", noon(), Options{})
+		if w.RolledOut != want || !w.Created.Equal(noon()) || !w.Updated.Equal(noon().Add(time.Hour)) {
+			t.Errorf("%s: %v, made %s, changed %s", reason, w.RolledOut, w.Created, w.Updated)
+		}
+	}
+	d.Generation = d.Status.ObservedGeneration + 1
+	d.Status.Conditions[0].Reason = "NewReplicaSetAvailable"
+	if s.workload("green", noon(), Options{}).RolledOut {
+		t.Error("a change that was not seen yet counts as rolled out")
 	}
 }
