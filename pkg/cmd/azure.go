@@ -38,7 +38,8 @@ func (a *azureFlags) add(c *cobra.Command) {
 func (a *azureFlags) addPrinting(c *cobra.Command, getenv func(string) string) {
 	a.prints = true
 	f := c.Flags()
-	f.StringVarP(&a.output, "output", "o", cmp.Or(getenv("AZURE_CORE_OUTPUT"), "json"), "Output format. One of: "+printer.AzureFormats)
+	f.StringVarP(&a.output, "output", "o", cmp.Or(getenv("AZURE_CORE_OUTPUT"), "json"),
+		"Output format. One of: "+printer.AzureFormats)
 	f.StringVar(&a.query, "query", "", "JMESPath of what to print of the answer")
 }
 

@@ -139,7 +139,8 @@ func (a *azureCommand) served(ctx context.Context, d deployed) (printer.Served, 
 	}
 	return printer.Served{
 		Endpoint: d.Endpoint, Namespace: s.Namespace, Created: d.release.Created, Updated: d.release.Updated,
-		Pending: strings.HasPrefix(d.release.Status, "pending"), Address: address.URL, Tree: snapshot.Endpoint(d.Endpoint, a.Clock.Now(), status.Options{}),
+		Pending: strings.HasPrefix(d.release.Status, "pending"), Address: address.URL,
+		Tree: snapshot.Endpoint(d.Endpoint, a.Clock.Now(), status.Options{}),
 	}, nil
 }
 
