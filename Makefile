@@ -103,8 +103,8 @@ bench: build ## Compare the start-up of kubectl-aml with kubectl's.
 ##@ Maintain
 
 .PHONY: docs
-docs: ## Generate docs/commands.md from the commands, and the chart's README from its values.
-	$(GO) run ./hack/docs -o docs/commands.md
+docs: ## Generate docs/commands.md from the commands, docs/azureml-v1.md from the rules, and the chart's README from its values.
+	$(GO) run ./hack/docs -o docs
 	$(GO) test ./charts/internal/chartdoc -update
 
 .PHONY: dist
@@ -121,7 +121,7 @@ ldflags:
 verify: ## Check that everything generated is up to date.
 	$(GO) mod tidy -diff
 	@for module in hack/tools/*/; do (set -x; $(GO) -C $$module mod tidy -diff) || exit 1; done
-	$(GO) run ./hack/docs -o docs/commands.md -check
+	$(GO) run ./hack/docs -o docs -check
 	$(GO) test ./charts/internal/chartdoc ./hack/dist -run 'UpToDate|Index'
 
 .PHONY: help

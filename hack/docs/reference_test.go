@@ -55,7 +55,7 @@ The same as kubectl's.
 
 func TestReferenceIsUpToDate(t *testing.T) {
 	t.Parallel()
-	if err := run("../../docs/commands.md", true); err != nil {
+	if err := run("../../docs", true); err != nil {
 		t.Error(err)
 	}
 }

@@ -119,6 +119,7 @@ func tlsRules() []rule[DeploymentConfig] {
 func localRules() []rule[DeploymentConfig] {
 	return []rule[DeploymentConfig]{
 		{path: "port", flag: "port po", only: Local, about: "port on this machine, 0 for any that is free",
+			means: "nothing yet: deployments on this machine are not available", support: Ignored,
 			into: func(c *deployment) any { return &c.Port }, number: port, write: "a port such as 6789", fallback: 0},
 	}
 }

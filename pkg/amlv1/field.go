@@ -4,6 +4,7 @@
 package amlv1
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 // Field is what is known about one field of a file, for those who explain it
 // and for the flags that stand for it.
 type Field struct {
+	// File is the name that the file usually has.
+	File string
 	// Path of the key, its parts joined by dots.
 	Path string
 	// About says what the field is for, in a phrase that begins in lower case.
@@ -34,6 +37,12 @@ type Field struct {
 	// the field, Short its second name of two or three letters. Both are empty
 	// for a field that has no flag.
 	Flag, Short string
+	// Means says what becomes of the field on Kubernetes, in a phrase, and
+	// Support how much of it that is.
+	Means   string
+	Support Support
+	// Also are other names that people know the field by.
+	Also []string
 	// Secret says that the value is not for printing.
 	Secret bool
 	// Ignored says why the key has no effect; empty for one that has.
@@ -47,24 +56,29 @@ type Field struct {
 // they are documented in. Of fields that compute types share, the default is
 // that of AKS: the one that differs is authEnabled, which ACI has off.
 func DeploymentFields() []Field {
-	return fields(slices.Concat(deploymentRules(), containerRules(), localRules()), "")
+	return fields(slices.Concat(deploymentRules(), containerRules(), localRules()), deploymentFile, "")
 }
 
 // InferenceFields returns the fields of inferenceconfig.json, with those of its
 // environment.
 func InferenceFields() []Field {
-	return append(fields(inferenceRules(), ""), fields(environmentRules(), "environment")...)
+	return append(fields(inferenceRules(), inferenceFile, ""),
+		fields(environmentRules(), inferenceFile, "environment")...)
 }
 
-func fields[T any](rules []rule[T], prefix string) []Field {
-	var out []Field
+// The usual names of the two files.
+const (
+	deploymentFile = "deploymentconfig.json"
+	inferenceFile  = "inferenceconfig.json"
+)
+
+func fields[T any](rules []rule[T], file, prefix string) []Field {
+	out := make([]Field, 0, len(rules))
 	for i := range rules {
 		u := &rules[i]
-		if u.silent {
-			continue
-		}
-		f := Field{Path: join(prefix, u.path), About: u.about, Only: u.only, Write: u.write, Secret: u.secret,
-			Ignored: u.ignored, Remark: u.remark}
+		f := Field{File: file, Path: join(prefix, u.path), About: u.about, Only: u.only, Write: u.write,
+			Means: cmp.Or(u.means, u.remark, u.ignored, "nothing"), Support: u.supported(), Also: u.also,
+			Secret: u.secret, Ignored: u.ignored, Remark: u.remark}
 		f.Flag, f.Short, _ = strings.Cut(u.flag, " ")
 		if u.into != nil {
 			f.Type = u.typeName()
@@ -79,6 +93,9 @@ func fields[T any](rules []rule[T], prefix string) []Field {
 }
 
 func (u *rule[T]) typeName() string {
+	if u.path == "computeType" {
+		return "text"
+	}
 	var zero T
 	switch u.into(&zero).(type) {
 	case **bool:

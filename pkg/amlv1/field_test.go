@@ -4,7 +4,9 @@
 package amlv1
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -51,12 +53,15 @@ func TestAFindingAboutAFlagNamesTheFlag(t *testing.T) {
 	}
 }
 
-func TestEveryFieldSaysWhatItIsFor(t *testing.T) {
+func TestEveryFieldSaysWhatItIsForAndWhatBecomesOfIt(t *testing.T) {
 	t.Parallel()
 	var flags []string
-	for _, f := range DeploymentFields() {
-		if f.Ignored == "" && (f.About == "" || f.Type == "") {
+	for _, f := range append(DeploymentFields(), InferenceFields()...) {
+		if f.Type != "" && (f.About == "" || f.Means == "") {
 			t.Errorf("%s: %+v", f.Path, f)
+		}
+		if f.Type == "" && f.Support != Warned && f.Support != Ignored {
+			t.Errorf("%s is not read, but %s", f.Path, f.Support)
 		}
 		for _, name := range []string{f.Flag, f.Short} {
 			if name != "" && slices.Contains(flags, name) {
@@ -69,9 +74,54 @@ func TestEveryFieldSaysWhatItIsFor(t *testing.T) {
 	if f := DeploymentFields()[i]; f.Only != ACI || f.Remark != "has no effect: it runs where the cluster is" {
 		t.Errorf("%s: %+v", f.Path, f)
 	}
-	for _, f := range InferenceFields() {
-		if f.Flag != "" && f.About == "" {
-			t.Errorf("%s: %+v", f.Path, f)
+}
+
+func TestTheExampleOfAFieldIsReadWithoutFindings(t *testing.T) {
+	t.Parallel()
+	for _, f := range DeploymentFields() {
+		if f.Type == "" || f.Path == "computeType" {
+			continue
 		}
+		kind := cmp.Or(f.Only, AKSEndpoint)
+		text := `{"computeType": "` + string(kind) + `", ` + strings.TrimPrefix(f.Example(), "{")
+		_, findings := ReadDeploymentConfig("d.json", []byte(text))
+		for _, finding := range findings {
+			if strings.HasPrefix(finding.Message, "must") || strings.HasPrefix(finding.Message, "is not") {
+				t.Errorf("%s: %v", text, finding)
+			}
+		}
+	}
+}
+
+func TestAFieldIsFoundByAnyOfItsNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"autoScaler.minReplicas":            "autoScaler.minReplicas",
+		"minReplicas":                       "autoScaler.minReplicas",
+		"autoscale_min_replicas":            "autoScaler.minReplicas",
+		"--nr":                              "numReplicas",
+		"-nr":                               "numReplicas",
+		"num_replicas":                      "numReplicas",
+		"--num-replicas":                    "numReplicas",
+		"gpu":                               "gpuCores",
+		"containerResourceRequirements.gpu": "gpuCores",
+		"memory_gb":                         "containerResourceRequirements.memoryInGB",
+		"max_request_wait_time":             "maxQueueWaitMs",
+		"INITIAL_DELAY_SECONDS":             "livenessProbeRequirements.initialDelaySeconds",
+		"keys":                              "keys.primaryKey keys.secondaryKey",
+		"description":                       "description description",
+		"nothing like it at all, ever":      "",
+	} {
+		found, nearest := FieldsNamed(name)
+		var paths []string
+		for _, f := range found {
+			paths = append(paths, f.Path)
+		}
+		if got := strings.Join(paths, " "); got != want || (want == "") != (nearest != "") {
+			t.Errorf("%s: %s, nearest %q", name, got, nearest)
+		}
+	}
+	if _, nearest := FieldsNamed("numReplica"); nearest != "numReplicas" {
+		t.Errorf("nearest: %s", nearest)
 	}
 }

@@ -19,6 +19,11 @@ type rule[T any] struct {
 	// about says what the field is for; flag is the name of the flag that goes
 	// before it, and after a space its second, short name.
 	about, flag string
+	// means says what becomes of the field on Kubernetes, in a phrase; support
+	// tells how much of it is left. Empty is Supported, or what ignored and
+	// silent make of it.
+	means   string
+	support Support
 	// into returns a pointer to where the value goes: **bool, **int, **float64,
 	// *string, *[]string, *map[string]string or *opaque. Its type is the type
 	// of the field.

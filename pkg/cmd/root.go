@@ -86,7 +86,7 @@ func NewRoot(env Env) *cobra.Command {
 	o := &options{Env: env, flags: flags}
 	groups := map[string][]*cobra.Command{
 		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o)},
-		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o)},
+		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o), newExplain(o)},
 		"call":    {newInvoke(o), newKeys(o)},
 		"azure":   {newService(o), newEndpoint(o)},
 		"plugin.": {newVersion(o), newOptions(o)},
