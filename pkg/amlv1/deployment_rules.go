@@ -38,7 +38,7 @@ func endpointRules() []rule[DeploymentConfig] {
 			about: "attached compute that is deployed to",
 			means: "nothing: the cluster is the one of the kubeconfig's context", support: Ignored,
 			only: AKS, into: func(c *deployment) any { return &c.ComputeTargetName },
-			write: "the name of an attached compute", also: []string{"ct", "compute_target"}},
+			write: `the name of an attached compute, such as "aks-prod"`, also: []string{"ct", "compute_target"}},
 		{path: "namespace", flag: "namespace",
 			about: "namespace of Kubernetes that is deployed to",
 			means: "namespace of the endpoint's objects, unless -n names one",

@@ -43,6 +43,7 @@ type world struct {
 	in       string
 	forward  func(ctx context.Context, pod string) (string, func(), error)
 	doors    func(endpoint string) rollout.Doors
+	noPython bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -97,6 +98,9 @@ func (w *world) run(args ...string) said {
 		Dir:     w.dir,
 		Holder:  "ada@desk",
 		Connect: w.connect,
+	}
+	if !w.noPython {
+		env.Python = python
 	}
 	root := cmd.NewRoot(env)
 	root.SetArgs(cmd.LongFlags(root, args))

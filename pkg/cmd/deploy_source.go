@@ -137,21 +137,18 @@ func (p *plan) code(o *options, f *deployFlags) error {
 		return p.variables(o, amlv1.InferenceConfig{})
 	}
 	var config amlv1.InferenceConfig
+	var findings amlv1.Findings
 	if f.inferenceConfig != "" {
 		text, err := os.ReadFile(o.path(f.inferenceConfig))
 		if err != nil {
 			return fmt.Errorf("the inference config cannot be read: %w", err)
 		}
-		read, findings := amlv1.ReadInferenceConfig(f.inferenceConfig, text)
-		o.warn(findings)
-		if err := findings.Err(); err != nil {
-			return err
-		}
-		config = read
+		config, findings = amlv1.ReadInferenceConfig(f.inferenceConfig, text)
 	}
 	config.EntryScript = cmp.Or(f.entryScript, config.EntryScript)
 	config.SourceDirectory = cmp.Or(f.sourceDirectory, config.SourceDirectory)
-	code, findings := config.Resolve(amlv1.Disk{}, o.Dir)
+	code, unresolved := config.Resolve(amlv1.Disk{}, o.Dir)
+	findings = append(findings, unresolved...)
 	o.warn(findings)
 	if err := findings.Err(); err != nil {
 		return err
@@ -185,7 +182,7 @@ func (p *plan) variables(o *options, config amlv1.InferenceConfig) error {
 	}
 	p.version = version
 	for _, line := range told {
-		o.tell("warning: %s", line)
+		o.warn(amlv1.Findings{{Message: line, Warning: true}})
 	}
 	return nil
 }
@@ -204,10 +201,10 @@ func (p *plan) modelsOf(o *options, f *deployFlags) error {
 		p.source.Models = append(p.source.Models, m)
 	}
 	p.source.Registry = f.registry
-	if err := errors.Join(findings...); err != nil || f.image != "" || p.source.Code.Script == "" {
-		return err
+	if f.image == "" {
+		findings = append(findings, image.Check(p.source))
 	}
-	return image.Check(p.source)
+	return errors.Join(findings...)
 }
 
 // metadata reads the models that files name.
@@ -274,6 +271,10 @@ func (o *options) path(file string) string {
 }
 
 func (o *options) warn(findings amlv1.Findings) {
+	if o.warned != nil {
+		*o.warned = append(*o.warned, findings.Warnings()...)
+		return
+	}
 	for _, f := range findings.Warnings() {
 		o.tell("warning: %s", f)
 	}

@@ -9,12 +9,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/user"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 )
 
 // Env is what the commands know of the world they run in. Tests give their own.
@@ -26,6 +29,8 @@ type Env struct {
 	Dir string
 	// Holder says who is at work, to others who want to deploy at the same time.
 	Holder string
+	// Python gives the path of a Python 3, empty for none. Nil finds none.
+	Python func() string
 	// Connect gives the clients for the cluster that the flags name.
 	Connect func(*genericclioptions.ConfigFlags) (*Session, error)
 }
@@ -42,11 +47,20 @@ func Execute(ctx context.Context, args []string) error {
 		Getenv:  os.Getenv,
 		Dir:     dir,
 		Holder:  holder(),
+		Python:  python,
 	}
 	env.Connect = env.clusterSession
 	root := NewRoot(env)
 	root.SetArgs(LongFlags(root, args))
 	return root.ExecuteContext(ctx)
+}
+
+func python() string {
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 func holder() string {
@@ -86,14 +100,16 @@ func NewRoot(env Env) *cobra.Command {
 	o := &options{Env: env, flags: flags}
 	groups := map[string][]*cobra.Command{
 		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o)},
-		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o), newExplain(o)},
+		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o)},
+		"files":   {newValidate(o), newExplain(o)},
 		"call":    {newInvoke(o), newKeys(o)},
 		"azure":   {newService(o), newEndpoint(o)},
 		"plugin.": {newVersion(o), newOptions(o)},
 	}
 	for _, g := range []cobra.Group{
 		{ID: "deploy", Title: "Deploy:"}, {ID: "look", Title: "Look:"},
-		{ID: "call", Title: "Call:"}, {ID: "azure", Title: "As in Azure ML v1:"}, {ID: "plugin.", Title: "The plugin:"},
+		{ID: "files", Title: "Azure ML v1's files:"}, {ID: "call", Title: "Call:"},
+		{ID: "azure", Title: "As in Azure ML v1:"}, {ID: "plugin.", Title: "The plugin:"},
 	} {
 		root.AddGroup(&g)
 		for _, c := range groups[g.ID] {
@@ -110,6 +126,8 @@ func NewRoot(env Env) *cobra.Command {
 type options struct {
 	Env
 	flags *genericclioptions.ConfigFlags
+	// warned takes the warnings about files instead of telling them; nil tells.
+	warned *amlv1.Findings
 }
 
 func (o *options) connect() (*Session, error) { return o.Connect(o.flags) }

@@ -109,10 +109,9 @@ type Layer struct {
 // Registered models are not read at all if the image is pushed to the registry
 // that has them.
 func Package(ctx context.Context, src Source, repository string, o Options) (Image, error) {
-	repo, err := name.NewRepository(repository, o.nameOptions()...)
-	if err != nil || repository == "" || strings.Contains(repository, "://") {
-		return Image{}, fmt.Errorf("repository %q is not valid: write it as HOST/NAME in lower case, "+
-			"such as example.azurecr.io/models", repository)
+	repo, err := parseRepository(repository, o)
+	if err != nil {
+		return Image{}, err
 	}
 	plan, err := planLayers(src)
 	if err != nil {
@@ -148,6 +147,15 @@ func Package(ctx context.Context, src Source, repository string, o Options) (Ima
 			Uploaded: traffic.uploaded(l.digest.String())})
 	}
 	return out, nil
+}
+
+func parseRepository(repository string, o Options) (name.Repository, error) {
+	repo, err := name.NewRepository(repository, o.nameOptions()...)
+	if err != nil || repository == "" || strings.Contains(repository, "://") {
+		return name.Repository{}, fmt.Errorf("repository %q is not valid: write it as HOST/NAME in lower case, "+
+			"such as example.azurecr.io/models", repository)
+	}
+	return repo, nil
 }
 
 // Check looks at the files that src names without reading them, and returns all

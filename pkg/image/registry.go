@@ -46,6 +46,29 @@ func Resolve(ctx context.Context, ref string, o Options) (string, error) {
 	return pinned(parsed, desc.Digest), nil
 }
 
+// Reach tells whether the registry of a repository answers and would take an
+// image from whoever is logged in, as far as that can be told without sending
+// one. Errors are as in Package.
+func Reach(ctx context.Context, repository string, o Options) error {
+	repo, err := parseRepository(repository, o)
+	if err != nil {
+		return err
+	}
+	keychain := o.Keychain
+	if keychain == nil {
+		keychain = authn.DefaultKeychain
+	}
+	login, err := authn.Resolve(ctx, keychain, repo)
+	if err != nil {
+		return explain(err, "reach", repo.Name())
+	}
+	_, err = transport.NewWithContext(ctx, repo.Registry, login, newTransport(o), []string{repo.Scope(transport.PushScope)})
+	if err != nil {
+		return explain(err, "reach", repo.Name())
+	}
+	return nil
+}
+
 func parseImage(ref string, o Options) (name.Reference, error) {
 	parsed, err := name.ParseReference(ref, o.nameOptions()...)
 	if err != nil {

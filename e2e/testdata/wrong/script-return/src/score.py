@@ -1,0 +1,7 @@
+def init():
+    pass
+
+
+def run(data):
+    value = data
+return value
