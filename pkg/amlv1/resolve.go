@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -64,6 +65,16 @@ func (c InferenceConfig) Resolve(files Files, base string) (Code, Findings) {
 	r.code.CondaFile = r.file("condaFile", c.Old.CondaFile)
 	r.code.ExtraDockerfileSteps = r.file("extraDockerfileSteps", c.Old.ExtraDockerfileSteps)
 	return r.code, r.findings
+}
+
+// InImage is the code of an image that has it already: nothing is looked for on
+// this machine, and there is no Script.
+func (c InferenceConfig) InImage() Code {
+	name := path.Base(filepath.ToSlash(c.SourceDirectory))
+	if name == "." || name == ".." || name == "/" {
+		return Code{EntryScript: filepath.ToSlash(c.EntryScript)}
+	}
+	return Code{EntryScript: name + "/" + filepath.ToSlash(c.EntryScript), SourceDirectory: name}
 }
 
 type resolver struct {

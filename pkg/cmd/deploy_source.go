@@ -147,8 +147,12 @@ func (p *plan) code(o *options, f *deployFlags) error {
 	}
 	config.EntryScript = cmp.Or(f.entryScript, config.EntryScript)
 	config.SourceDirectory = cmp.Or(f.sourceDirectory, config.SourceDirectory)
-	code, unresolved := config.Resolve(amlv1.Disk{}, o.Dir)
-	findings = append(findings, unresolved...)
+	code := config.InImage()
+	if f.image == "" {
+		var unresolved amlv1.Findings
+		code, unresolved = config.Resolve(amlv1.Disk{}, o.Dir)
+		findings = append(findings, unresolved...)
+	}
 	o.warn(findings)
 	if err := findings.Err(); err != nil {
 		return err

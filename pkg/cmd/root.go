@@ -101,7 +101,7 @@ func NewRoot(env Env) *cobra.Command {
 	groups := map[string][]*cobra.Command{
 		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o)},
 		"look":    {newGet(o), newStatus(o), newLogs(o), newRender(o)},
-		"files":   {newValidate(o), newExplain(o)},
+		"files":   {newInit(o), newValidate(o), newExplain(o), newImport(o)},
 		"call":    {newInvoke(o), newKeys(o)},
 		"azure":   {newService(o), newEndpoint(o)},
 		"plugin.": {newVersion(o), newOptions(o)},
