@@ -80,11 +80,11 @@ func (x *exportReader) onlineDeployment(d, endpoint *node, field string) Exporte
 	return v
 }
 
-var modelID = regexp.MustCompile(`(?:^|/)models/([^/:]+)(?:/versions/|:)([0-9]+)$`)
+var onlineModel = regexp.MustCompile(`(?:^|/)models/([^/:]+)(?:/versions/|:)([0-9]+)$`)
 
 // modelOf is NAME:VERSION of a model's identifier.
 func modelOf(id string) string {
-	if m := modelID.FindStringSubmatch(id); m != nil {
+	if m := onlineModel.FindStringSubmatch(id); m != nil {
 		return m[1] + ":" + m[2]
 	}
 	return strings.TrimPrefix(id, "azureml:")

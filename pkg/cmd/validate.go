@@ -158,6 +158,8 @@ func (v *validation) run(ctx context.Context) {
 	v.script(ctx)
 	if !v.validate.offline {
 		v.registries(ctx)
+	} else if v.registered() {
+		v.tell("note: models without a path are taken for registered ones: they were not looked up")
 	}
 	for _, w := range warned {
 		v.found(w)
@@ -218,6 +220,14 @@ func (v *validation) registries(ctx context.Context) {
 		return
 	}
 	v.failed(image.Reach(ctx, strings.TrimSuffix(v.flags.registry, "/")+"/endpoint", opts))
+	if v.registered() {
+		_, err := v.plan.source.Resolve(ctx, opts)
+		v.failed(err)
+	}
+}
+
+func (v *validation) registered() bool {
+	return slices.ContainsFunc(v.plan.source.Models, func(m image.Model) bool { return m.Path == "" })
 }
 
 // failed keeps every error that err is made of.
