@@ -191,7 +191,10 @@ func (x *exportReader) keys(n *node, field string) {
 	if n == nil || n.kind != objectKind {
 		return
 	}
-	x.out.Keys = Keys{PrimaryKey: x.secret(n.get("primaryKey"), field), SecondaryKey: x.secret(n.get("secondaryKey"), field)}
+	x.out.Keys = Keys{
+		PrimaryKey:   x.secret(n.get("primaryKey"), join(field, "primaryKey")),
+		SecondaryKey: x.secret(n.get("secondaryKey"), join(field, "secondaryKey")),
+	}
 }
 
 func (x *exportReader) secret(n *node, field string) string {

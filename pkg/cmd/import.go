@@ -71,7 +71,8 @@ func (o *options) importService(ctx context.Context, file string, f *importFlags
 	var err error
 	switch {
 	case (file == "") == (len(f.services) == 0):
-		return usageError{errors.New("name either a file with an exported service, or a service in the cluster with --service")}
+		return usageError{errors.New("name either a file with an exported service, or a service in the cluster with " +
+			"--service")}
 	case file == "":
 		e, findings, err = o.fromCluster(ctx, f.services)
 	default:
@@ -170,7 +171,8 @@ func (o *options) writeImport(e amlv1.Exported, keys amlv1.Keys, f *importFlags)
 		if i == 0 {
 			own = keys
 		}
-		deploy := newFile{name: "deploymentconfig" + suffix + ".json", text: v.DeploymentFile(own), secret: own != amlv1.Keys{}}
+		deploy := newFile{name: "deploymentconfig" + suffix + ".json", text: v.DeploymentFile(own),
+			secret: own != amlv1.Keys{}}
 		inference := newFile{name: "inferenceconfig" + suffix + ".json", text: v.InferenceFile()}
 		files = append(files, deploy, inference)
 		commands = append(commands, o.deployCommand(e.Name, v, deploy.name, inference.name))

@@ -145,7 +145,7 @@ const noEnvironment = "none"
 // run reads everything, as deploy does, and keeps what is found.
 func (v *validation) run(ctx context.Context) {
 	var warned amlv1.Findings
-	v.options.warned = &warned
+	v.warned = &warned
 	v.flags.environmentImage = cmp.Or(v.flags.environmentImage, noEnvironment)
 	for _, file := range v.deployFiles {
 		v.flags.deployConfig = file
@@ -233,7 +233,7 @@ func (v *validation) registered() bool {
 // failed keeps every error that err is made of.
 func (v *validation) failed(err error) {
 	var finding amlv1.Finding
-	many, joined := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost joins errors
+	many, joined := err.(interface{ Unwrap() []error })
 	switch {
 	case err == nil:
 	case joined:

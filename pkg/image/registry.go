@@ -62,7 +62,8 @@ func Reach(ctx context.Context, repository string, o Options) error {
 	if err != nil {
 		return explain(err, "reach", repo.Name())
 	}
-	_, err = transport.NewWithContext(ctx, repo.Registry, login, newTransport(o), []string{repo.Scope(transport.PushScope)})
+	push := []string{repo.Scope(transport.PushScope)}
+	_, err = transport.NewWithContext(ctx, repo.Registry, login, newTransport(o), push)
 	if err != nil {
 		return explain(err, "reach", repo.Name())
 	}
