@@ -122,11 +122,14 @@ func ReadDeploymentConfig(file string, src []byte) (DeploymentConfig, Findings) 
 		return c, findings
 	}
 	findings = append(findings, c.readComputeType(root)...)
+	return c, append(findings, c.read(root)...).sorted()
+}
+
+func (c *DeploymentConfig) read(root *node) Findings {
 	r := reader[DeploymentConfig]{source: c.source, rules: rulesFor(c.ComputeType), kind: c.ComputeType,
-		readFor: readFor, target: &c}
+		readFor: readFor, target: c}
 	r.object("", root)
-	findings = append(findings, r.findings...)
-	return c, append(findings, c.Validate()...).sorted()
+	return append(r.findings, c.Validate()...)
 }
 
 // readComputeType finds out what the other keys are to be held against. When

@@ -137,7 +137,8 @@ func (c *DeploymentConfig) Set(path, text string) Findings {
 		c.source = newSource("")
 	}
 	rules := rulesFor(c.ComputeType)
-	if kinds := readFor(path); ruleOf(rules, path) == nil && kinds != "" {
+	u, kinds := ruleOf(rules, path), readFor(path)
+	if kinds != "" && (u == nil || u.only != "" && u.only != c.ComputeType) {
 		return Findings{{Field: flagOf(path), Warning: true, Message: notRead(c.ComputeType, kinds)}}
 	}
 	r := reader[DeploymentConfig]{source: c.source, rules: rules, kind: c.ComputeType, target: c}

@@ -103,3 +103,12 @@ func (e Endpoint) SetDefault(name string) (Endpoint, error) {
 	next.Default = name
 	return next, nil
 }
+
+// Has returns nil when there is a version of the name, and otherwise an error
+// that names those there are.
+func (e Endpoint) Has(version string) error {
+	if _, ok := e.Versions[version]; !ok {
+		return e.unknown(version)
+	}
+	return nil
+}

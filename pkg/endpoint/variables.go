@@ -51,23 +51,42 @@ func (v Version) WithVariables(variables map[string]string, s amlv1.Service) (Ve
 		delete(v.Env, "WORKER_COUNT")
 		v.Workers = int(workers)
 	}
-	told = append(told, v.turnOn(s.AppInsights, "appInsightsEnabled", "AML_APP_INSIGHTS", "AML_APP_INSIGHTS_KEY",
-		"the instrumentation key")...)
-	told = append(told, v.turnOn(s.CollectData, "dataCollection.storageEnabled", "AML_MODEL_DC_STORAGE",
-		"AML_MODEL_DC_STORAGE", "the connection string of a storage account")...)
+	told = append(told, v.turnOn(s.AppInsights, appInsights())...)
+	told = append(told, v.turnOn(s.CollectData, modelData())...)
 	slices.Sort(told)
 	return v, told, nil
 }
 
-// turnOn sets SWITCH_ENABLED if the variable with the address is there.
-func (v Version) turnOn(on bool, field, name, address, what string) []string {
+// sender is something that sends what is scored elsewhere.
+type sender struct {
+	// field is the one that turns it on, what says what the variable with the
+	// address holds.
+	field, name, address, what string
+}
+
+// enabled is the variable that turns it on.
+func (s sender) enabled() string { return s.name + "_ENABLED" }
+
+func appInsights() sender {
+	return sender{"appInsightsEnabled", "AML_APP_INSIGHTS", "AML_APP_INSIGHTS_KEY", "the instrumentation key"}
+}
+
+func modelData() sender {
+	return sender{"dataCollection.storageEnabled", "AML_MODEL_DC_STORAGE", "AML_MODEL_DC_STORAGE",
+		"the connection string of a storage account"}
+}
+
+func (v Version) isOn(s sender) bool { return v.Env[s.enabled()] == "true" }
+
+// turnOn turns s on if the variable with the address is there.
+func (v Version) turnOn(on bool, s sender) []string {
 	switch {
 	case !on:
 		return nil
-	case v.Env[address] == "":
+	case v.Env[s.address] == "":
 		return []string{fmt.Sprintf("%s sends nothing: there is no workspace that knows where to. Write %s to "+
-			"environmentVariables as %s", field, what, address)}
+			"environmentVariables as %s", s.field, s.what, s.address)}
 	}
-	v.Env[name+"_ENABLED"] = "true"
+	v.Env[s.enabled()] = "true"
 	return nil
 }
