@@ -35,9 +35,10 @@ func commonRules() []rule[DeploymentConfig] {
 func endpointRules() []rule[DeploymentConfig] {
 	return []rule[DeploymentConfig]{
 		{path: "computeTargetName", flag: "compute-target ct",
-			about: "attached compute that is deployed to",
-			means: "nothing: the cluster is the one of the kubeconfig's context", support: Ignored,
-			only: AKS, into: func(c *deployment) any { return &c.ComputeTargetName },
+			about:   "attached compute that is deployed to",
+			means:   "context of the kubeconfig that is deployed to; if there is none of the name, the current one",
+			support: Mapped,
+			only:    AKS, into: func(c *deployment) any { return &c.ComputeTargetName },
 			write: `the name of an attached compute, such as "aks-prod"`, also: []string{"ct", "compute_target"}},
 		{path: "namespace", flag: "namespace",
 			about: "namespace of Kubernetes that is deployed to",

@@ -90,8 +90,18 @@ func (o *options) azure(form azureForm) *cobra.Command {
 
 // start checks the flags, says which of them are not used, and connects.
 func (a *azureCommand) start(form azureForm) error {
-	if form.noun != "" && a.name == "" {
-		return usageError{fmt.Errorf("the name of the %s is missing: write --name NAME", form.noun)}
+	if err := a.begin(form.noun); err != nil {
+		return err
+	}
+	session, err := a.connect()
+	a.session = session
+	return err
+}
+
+// begin is start without a connection.
+func (a *azureCommand) begin(noun string) error {
+	if noun != "" && a.name == "" {
+		return usageError{fmt.Errorf("the name of the %s is missing: write --name NAME", noun)}
 	}
 	if a.prints {
 		format, err := printer.ParseAzureFormat(a.output)
@@ -110,9 +120,7 @@ func (a *azureCommand) start(form azureForm) error {
 	if a.debug || a.verbose {
 		a.tell("note: --debug and --verbose are not used: kubectl aml status tells what is wrong")
 	}
-	session, err := a.connect()
-	a.session = session
-	return err
+	return nil
 }
 
 // colours tells whether whoever reads the answer may want colours.

@@ -17,6 +17,7 @@ func newService(o *options) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(serviceReading(o)...)
+	c.AddCommand(newServiceUpdate(o))
 	return c
 }
 
@@ -37,6 +38,7 @@ func newEndpoint(o *options) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	realtime.AddCommand(realtimeReading(o)...)
+	realtime.AddCommand(newCreateVersion(o), newUpdateVersion(o), newEndpointUpdate(o))
 	c.AddCommand(realtime)
 	return c
 }

@@ -319,3 +319,12 @@ func TestWhatIsWrongIsToldInOneLineWithWhatToDo(t *testing.T) {
 
 // quiet throws away what the registry logs.
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// folder writes a file into a folder.
+func (w *world) folder(name, file, text string) {
+	w.t.Helper()
+	if err := os.MkdirAll(filepath.Join(w.dir, name), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	w.write(filepath.Join(name, file), text)
+}

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,15 +23,14 @@ import (
 type deployFlags struct {
 	rolloutFlags
 	sourceFlags
+	placeFlags
+	aboutFlags
 	versionName              string
 	traffic                  float64
 	trafficGiven             bool
 	makeDefault, makeControl bool
 	accelerator              string
 	replicas                 int
-	purpose                  string
-	routerImage, limiter     string
-	schedulingGrace          time.Duration
 }
 
 func newDeploy(o *options) *cobra.Command {
@@ -58,6 +56,8 @@ func newDeploy(o *options) *cobra.Command {
 	}
 	d.rolloutFlags.add(c)
 	d.sourceFlags.add(c, o.Getenv)
+	d.placeFlags.add(c, o.Getenv, clusterIP)
+	d.aboutFlags.add(c)
 	f := c.Flags()
 	f.StringVar(&d.versionName, "version-name", "", "Name of the version (default: the only one there is, or main)")
 	f.Float64Var(&d.traffic, "traffic", 0, "Percent of the requests for this version; kept if not given")
@@ -65,11 +65,6 @@ func newDeploy(o *options) *cobra.Command {
 	f.BoolVar(&d.makeControl, "control", false, "Mark this as the version that the others are treatments of")
 	f.StringVar(&d.accelerator, "accelerator", "", "Devices for each replica: TYPE[:COUNT], of nvidia, amd, intel, fpga")
 	f.IntVar(&d.replicas, "replicas", 0, "Fixed number of replicas; goes before the deployment config")
-	f.StringVar(&d.purpose, "purpose", "", "DevTest (one router) or FastProd (two, spread over nodes); kept if not given")
-	f.StringVar(&d.routerImage, "router-image", o.Getenv("AML_ROUTER_IMAGE"), "Envoy image instead of the chart's")
-	f.StringVar(&d.limiter, "limiter-image", o.Getenv("AML_LIMITER_IMAGE"), "HAProxy image instead of the chart's")
-	f.DurationVar(&d.schedulingGrace, "scheduling-grace", time.Minute,
-		"How long a pod that fits on no node is waited for, unless the cluster is being scaled up")
 	return c
 }
 
@@ -84,6 +79,9 @@ func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error
 	if err != nil {
 		return err
 	}
+	if err := o.computeTarget(plan.computeTarget); err != nil {
+		return err
+	}
 	s, err := o.connect()
 	if err != nil {
 		return err
@@ -95,10 +93,7 @@ func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error
 	if err := o.build(ctx, plan, f, dryRun); err != nil {
 		return err
 	}
-	work := &deployment{
-		revision: revision{options: o, session: s, flags: f.rolloutFlags, name: name, dryRun: dryRun},
-		plan:     plan, deployFlags: f,
-	}
+	work := &deployment{revision: o.revision(s, name, f.rolloutFlags, dryRun), placeFlags: f.placeFlags, plan: plan}
 	result, err := work.run(ctx)
 	if err != nil {
 		return o.failed(err)
@@ -128,7 +123,7 @@ func (s *Session) target(ctx context.Context, name, versionName string) (string,
 // deployment is one deploy at work.
 type deployment struct {
 	revision
-	*deployFlags
+	placeFlags
 	plan *plan
 	// madeKeys says that the Secret with the keys is ours to take back.
 	madeKeys bool
@@ -137,7 +132,7 @@ type deployment struct {
 func (w *deployment) run(ctx context.Context) (release.Result, error) {
 	change := func(current *release.Release) (map[string]any, error) { return w.change(ctx, current) }
 	return w.make(ctx, change, release.ApplyOptions{
-		Description: "deploy " + w.plan.versionName, Ready: w.ready, Gone: w.takeKeysBack,
+		Description: cmp.Or(w.plan.description, "deploy "+w.plan.versionName), Ready: w.ready, Gone: w.takeKeysBack,
 	})
 }
 
@@ -155,6 +150,9 @@ func (w *deployment) change(ctx context.Context, current *release.Release) (map[
 	if err != nil {
 		return nil, err
 	}
+	if err := w.plan.admits(base.Endpoint, current != nil); err != nil {
+		return nil, err
+	}
 	if w.purpose != "" {
 		base.Purpose = endpoint.Purpose(w.purpose)
 	}
@@ -162,23 +160,16 @@ func (w *deployment) change(ctx context.Context, current *release.Release) (map[
 	if err != nil {
 		return nil, err
 	}
-	version := w.plan.version
-	if version.EntryScript == "" { // a ready image: it has the script where it had it before
-		version.EntryScript = cmp.Or(base.Versions[w.plan.versionName].EntryScript, fresh.EntryScript)
-	}
-	next, err := base.Put(w.plan.versionName, version, w.plan.placement)
+	next, err := w.plan.apply(base.Endpoint, fresh)
 	if err != nil {
 		return nil, err
 	}
-	if next.Auth, err = w.keys(ctx, base.Auth, current == nil); err != nil {
+	if next.Auth, err = w.keys(ctx, base.Auth, next.Auth.Mode, current == nil); err != nil {
 		return nil, err
 	}
-	values := base.values.With(next, fresh)
-	if w.routerImage != "" {
-		values.Router.Image = w.routerImage
-	}
-	if w.limiter != "" {
-		values.Limiter.Image = w.limiter
+	values := w.set(base.values.With(next, fresh))
+	if current == nil && w.serviceType == "" && w.plan.serviceType != "" {
+		values.Router.Service.Type = w.plan.serviceType
 	}
 	return values.Map()
 }
@@ -196,13 +187,10 @@ func (w *deployment) base(current *release.Release) (deployed, error) {
 }
 
 // keys sees to the Secret with the endpoint's keys before there is a revision
-// that mounts it, and mends it if somebody took it away. The mode of an
-// endpoint that is there stays unless the deployment config says otherwise.
-func (w *deployment) keys(ctx context.Context, now endpoint.Auth, isNew bool) (endpoint.Auth, error) {
-	mode := now.Mode
-	if w.plan.auth != nil {
-		mode = w.plan.auth.Mode
-	}
+// that mounts it, and mends it if somebody took it away.
+func (w *deployment) keys(
+	ctx context.Context, now endpoint.Auth, mode endpoint.AuthMode, isNew bool,
+) (endpoint.Auth, error) {
 	own := auth.SecretName(w.name)
 	switch {
 	case mode == endpoint.AuthNone:
@@ -223,7 +211,8 @@ func (w *deployment) keys(ctx context.Context, now endpoint.Auth, isNew bool) (e
 		return endpoint.Auth{}, err
 	}
 	if made.KeysDiffer {
-		w.tell("warning: the endpoint keeps the keys it has, those in the deployment config are others")
+		w.tell("warning: the endpoint keeps the keys it has, those given are others: " +
+			"change them with kubectl aml service regen-key")
 	}
 	w.madeKeys = made.Created
 	return endpoint.Auth{Mode: mode, ExistingSecret: made.Name}, nil

@@ -35,7 +35,7 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	o.tell("image: %s (%d blobs sent, %d there already)", made.Reference, made.Uploaded, made.Skipped)
 	p.version.Image = made.Reference
 	p.version.EntryScript, p.version.SourceDirectory = made.EntryScript, made.SourceDirectory
-	p.version.ModelDir, p.version.Models = made.ModelDir, made.Models
+	p.version.ModelDir, p.version.Models = made.ModelDir, append([]string{}, made.Models...)
 	return nil
 }
 
@@ -46,7 +46,7 @@ func (o *options) pretend(ctx context.Context, p *plan, opts image.Options) erro
 	if err != nil {
 		return err
 	}
-	p.version.Models = found.Names()
+	p.version.Models = append([]string{}, found.Names()...)
 	p.version.Image, err = image.Resolve(ctx, p.source.Environment, opts)
 	return err
 }

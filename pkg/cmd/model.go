@@ -14,16 +14,16 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 )
 
-// newModel is the parent of everything about registered models.
+// newModel is the parent of everything about models.
 func newModel(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "model",
-		Short: "Register models in a registry, and see what is there",
+		Short: "Register models in a registry, see what is there, and deploy them",
 		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newModelRegister(o), newModelList(o), newModelShow(o), newModelUpdate(o), newModelDelete(o),
-		newModelDownload(o))
+		newModelDownload(o), newModelDeploy(o))
 	return c
 }
 

@@ -16,6 +16,9 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 )
 
+// waitTime is how long a command waits for what it did to be in force.
+const waitTime = 20 * time.Minute
+
 // rolloutFlags are the flags of every command that makes a revision.
 type rolloutFlags struct {
 	dryRun     string
@@ -30,7 +33,7 @@ func (r *rolloutFlags) add(c *cobra.Command) {
 	f.StringVar(&r.dryRun, "dry-run", "none", `Must be "none", "client" (tell what would be done), or "server" `+
 		"(ask the cluster whether it would take it)")
 	f.BoolVar(&r.wait, "wait", true, "Wait until the change is ready and in force on every router")
-	f.DurationVar(&r.timeout, "timeout", 20*time.Minute, "How long to wait at most")
+	f.DurationVar(&r.timeout, "timeout", waitTime, "How long to wait at most")
 	f.BoolVar(&r.noRollback, "no-rollback", false, "Keep a failed revision to look into it, instead of rolling back")
 	f.StringVarP(&r.output, "output", "o", "", "Output format. One of: json, yaml, name")
 }
@@ -73,10 +76,10 @@ func (o *options) change(ctx context.Context, name string, r rolloutFlags, e edi
 	if _, err := s.endpoint(ctx, name); err != nil {
 		return err
 	}
-	work := revision{options: o, session: s, flags: r, name: name, dryRun: dryRun}
+	work := o.revision(s, name, r, dryRun)
 	result, err := work.make(ctx, func(current *release.Release) (map[string]any, error) {
 		if current == nil {
-			return nil, fmt.Errorf("endpoint %q was deleted meanwhile: deploy it again", name)
+			return nil, errGone(name)
 		}
 		d, err := read(*current)
 		if err != nil {
@@ -101,6 +104,10 @@ type revision struct {
 	flags   rolloutFlags
 	name    string
 	dryRun  release.DryRun
+}
+
+func (o *options) revision(s *Session, name string, flags rolloutFlags, dryRun release.DryRun) revision {
+	return revision{options: o, session: s, flags: flags, name: name, dryRun: dryRun}
 }
 
 // make applies the change, waits with opts.Ready unless told not to, and sees to

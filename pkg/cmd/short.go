@@ -36,10 +36,33 @@ func short(c *cobra.Command, flag string, names ...string) {
 	f.Usage += " [" + strings.Join(shown, ", ") + "]"
 }
 
+// truthNext marks a switch that may be followed by true or false, as with az.
+const truthNext = "kubectl-aml/truth"
+
+// takesTruth lets the switch be given as --switch, --switch=true and, which pflag
+// does not know, --switch true.
+func takesTruth(f *pflag.Flag) {
+	if f.Annotations == nil {
+		f.Annotations = map[string][]string{}
+	}
+	f.Annotations[truthNext] = []string{"true"}
+}
+
+func mayTakeTruth(flags *pflag.FlagSet, arg string) bool {
+	name, isLong := strings.CutPrefix(arg, "--")
+	f := flags.Lookup(name)
+	return isLong && f != nil && f.Annotations[truthNext] != nil
+}
+
+func isTruth(arg string) bool {
+	return strings.EqualFold(arg, "true") || strings.EqualFold(arg, "false")
+}
+
 // LongFlags returns args with the short names of Azure ML v1 written out, for
 // the command of root that they call: model deploy -ct aks becomes model deploy
 // --compute-target aks. Values, what stands behind "--", and the arguments of
-// commands without such names stay as they are.
+// commands without such names stay as they are. A true or false behind a switch
+// of Azure ML is joined to it.
 func LongFlags(root *cobra.Command, args []string) []string {
 	c, _, err := root.Find(args)
 	if err != nil {
@@ -56,10 +79,17 @@ func LongFlags(root *cobra.Command, args []string) []string {
 			return append(out, args[i:]...)
 		}
 		arg := writeOut(args[i], long)
-		out = append(out, arg)
-		if takesNext(c.Flags(), arg) && i+1 < len(args) {
+		switch {
+		case i+1 == len(args):
+			out = append(out, arg)
+		case takesNext(c.Flags(), arg):
 			i++
-			out = append(out, args[i])
+			out = append(out, arg, args[i])
+		case mayTakeTruth(c.Flags(), arg) && isTruth(args[i+1]):
+			i++
+			out = append(out, arg+"="+args[i])
+		default:
+			out = append(out, arg)
 		}
 	}
 	return out

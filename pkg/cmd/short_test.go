@@ -20,6 +20,9 @@ func shortRoot() *cobra.Command {
 	deploy.Flags().String("compute-target", "", "")
 	deploy.Flags().StringP("model", "m", "", "")
 	deploy.Flags().Bool("overwrite", false, "")
+	deploy.Flags().Bool("auth-enabled", false, "")
+	takesTruth(deploy.Flags().Lookup("auth-enabled"))
+	short(deploy, "auth-enabled", "ae")
 	short(deploy, "name", "n")
 	short(deploy, "compute-target", "ct")
 	model.AddCommand(deploy)
@@ -38,6 +41,12 @@ func TestShortNamesOfAzureMLAreWrittenOut(t *testing.T) {
 		"pflag's own letters":       {"model deploy -m a:1 -ct aks", "model deploy -m a:1 --compute-target aks"},
 		"a value like a short name": {"model deploy -m -ct --name -n", "model deploy -m -ct --name -n"},
 		"behind a switch":           {"model deploy --overwrite -ct aks", "model deploy --overwrite --compute-target aks"},
+		"a switch and its value":    {"model deploy -ae true --ct x", "model deploy --auth-enabled=true --compute-target x"},
+		"a switch and False":        {"model deploy --auth-enabled False", "model deploy --auth-enabled=False"},
+		"a switch with =":           {"model deploy --ae=false", "model deploy --auth-enabled=false"},
+		"a switch alone":            {"model deploy --ae -ct true", "model deploy --auth-enabled --compute-target true"},
+		"a switch at the end":       {"model deploy --ae", "model deploy --auth-enabled"},
+		"another switch":            {"model deploy --overwrite true", "model deploy --overwrite true"},
 		"behind --":                 {"model deploy -- -ct aks", "model deploy -- -ct aks"},
 		"flags before the command":  {"--namespace x model deploy -ct aks", "--namespace x model deploy --compute-target aks"},
 		"long names":                {"model deploy --name a --namespace b", "model deploy --name a --namespace b"},

@@ -149,7 +149,11 @@ func (v *validation) run(ctx context.Context) {
 	v.flags.environmentImage = cmp.Or(v.flags.environmentImage, noEnvironment)
 	for _, file := range v.deployFiles {
 		v.flags.deployConfig = file
-		v.failed(v.plan.service(&v.options, v.flags))
+		config, err := v.deploymentConfig(v.flags)
+		if err == nil {
+			err = v.plan.service(&v.options, v.flags, config)
+		}
+		v.failed(err)
 	}
 	if v.flags.inferenceConfig != "" || v.flags.entryScript != "" {
 		v.failed(v.plan.code(&v.options, v.flags))

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+)
+
+// modelsOf reads which models the version has.
+func (p *plan) modelsOf(o *options, f *deployFlags) error {
+	findings := []error{p.metadata(o, f)}
+	for _, arg := range f.models {
+		m, err := image.ParseModel(arg, o.exists)
+		if err != nil {
+			findings = append(findings, fmt.Errorf("model %q: %w", arg, err))
+			continue
+		}
+		if m.Path != "" {
+			m.Path = o.path(m.Path)
+		}
+		p.source.Models = append(p.source.Models, m)
+	}
+	p.source.Registry = f.registry
+	if f.image == "" {
+		findings = append(findings, image.Check(p.source))
+	}
+	return errors.Join(findings...)
+}
+
+// metadata reads the models that files name.
+func (p *plan) metadata(o *options, f *deployFlags) error {
+	var errs []error
+	for _, file := range f.modelMetadata {
+		text, err := os.ReadFile(o.path(file))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("the model metadata file cannot be read: %w", err))
+			continue
+		}
+		read, findings := amlv1.ReadModelMetadata(file, text)
+		o.warn(findings)
+		if err := findings.Err(); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		m, err := image.ParseReference(read.ModelID)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: model %q %w", file, read.ModelID, err))
+			continue
+		}
+		p.source.Models = append(p.source.Models, m)
+	}
+	return errors.Join(errs...)
+}
+
+// exists tells whether there is such a path, from the working directory.
+func (o *options) exists(file string) bool {
+	_, err := os.Lstat(o.path(file))
+	return err == nil
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"cmp"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
+	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+)
+
+// updateFlags are the flags of the commands that change a version.
+type updateFlags struct {
+	writeFlags
+	deployFlags
+	noun kind
+}
+
+// update changes what the flags give of the version that pick names, and nothing
+// else.
+func (o *options) update(c *cobra.Command, u *updateFlags, pick func(deployed) (string, error)) error {
+	a, err := u.begin(o, u.noun.noun)
+	if err != nil {
+		return err
+	}
+	if err := u.checkUpdate(c); err != nil {
+		return err
+	}
+	p, err := a.updatePlan(u)
+	if err != nil {
+		return err
+	}
+	s, err := a.connect()
+	if err != nil {
+		return err
+	}
+	now, err := s.endpoint(c.Context(), u.name)
+	if err != nil {
+		return err
+	}
+	if p.versionName, err = pick(now); err != nil {
+		return err
+	}
+	p.description = "update " + p.versionName
+	if err := a.checkDelta(p, now.Endpoint); err != nil {
+		return err
+	}
+	if err := a.rebuild(c, u, p, now.Versions[p.versionName]); err != nil {
+		return err
+	}
+	u.schedulingGrace = grace
+	work := &deployment{
+		revision: a.revision(s, u.name, u.rollout(), release.DryRunNone), placeFlags: u.placeFlags, plan: p,
+	}
+	return a.carryOut(c.Context(), work, work.run, outcome{string(u.computeType) + " service update", u.noun, u.full})
+}
+
+func (u *updateFlags) checkUpdate(c *cobra.Command) error {
+	switch {
+	case !changes(c):
+		return errNothing
+	case u.image != "" || u.hasCode():
+		return u.check()
+	case len(u.models)+len(u.modelMetadata) > 0 || u.hasParts():
+		return errParts
+	}
+	return nil
+}
+
+// updatePlan reads what is to change.
+func (o *options) updatePlan(u *updateFlags) (*plan, error) {
+	p := &plan{endpoint: u.name, computeType: u.computeType, keepImage: u.image == "" && !u.hasCode()}
+	about, err := u.read()
+	if err != nil {
+		return p, err
+	}
+	if u.computeType == amlv1.AKS {
+		p.endpointAbout = about
+	} else {
+		p.about = about
+	}
+	delta, err := o.delta(u)
+	if err != nil {
+		return p, err
+	}
+	p.delta = &delta
+	p.placement = endpoint.Placement{Traffic: delta.TrafficPercentile, Default: u.makeDefault, Control: u.makeControl}
+	p.keys = auth.Keys{Primary: auth.NewKey(delta.Keys.PrimaryKey), Secondary: auth.NewKey(delta.Keys.SecondaryKey)}
+	p.admit = func(e endpoint.Endpoint, exists bool) error {
+		if !exists {
+			return errGone(u.name)
+		}
+		return e.Has(p.versionName)
+	}
+	return p, o.computeTarget(cmp.Or(u.computeTarget, delta.ComputeTargetName))
+}
+
+// delta is the deployment config with what is to change and nothing else. It is
+// held against the rules together with what is in force.
+func (o *options) delta(u *updateFlags) (amlv1.DeploymentConfig, error) {
+	config, findings, err := o.readDeploymentConfig(&u.deployFlags)
+	if err != nil {
+		return config, err
+	}
+	findings = append(findings, set(&config, u.fields.deployment)...)
+	o.warn(findings)
+	if err := findings.Err(); err != nil {
+		return config, err
+	}
+	if u.ofVersion {
+		o.ofTheEndpoint(&config)
+	}
+	o.note(config.Remarks())
+	o.warnOfSecrets(&u.deployFlags)
+	o.namespaceOf(config.Namespace)
+	return config, nil
+}
+
+// ofTheEndpoint drops what a version cannot have of its own.
+func (o *options) ofTheEndpoint(c *amlv1.DeploymentConfig) {
+	if c.AuthEnabled == nil && c.TokenAuthEnabled == nil && c.Keys == (amlv1.Keys{}) {
+		return
+	}
+	c.AuthEnabled, c.TokenAuthEnabled, c.Keys = nil, nil, amlv1.Keys{}
+	o.tell("note: authentication and keys are the endpoint's and stay as they are: " +
+		"see kubectl aml endpoint realtime update")
+}
+
+// checkDelta tells early what would be wrong; see plan.apply.
+func (o *options) checkDelta(p *plan, now endpoint.Endpoint) error {
+	if err := p.admits(now, true); err != nil {
+		return err
+	}
+	old := now.Versions[p.versionName]
+	_, _, findings, err := old.Update(now.Auth, *p.delta)
+	o.warn(findings)
+	_, aboutErr := old.Change(p.about)
+	_, endpointErr := now.Change(p.endpointAbout)
+	return errors.Join(err, findings.Err(), aboutErr, endpointErr)
+}
+
+// rebuild makes the new image, if there is new code. Models that are not given
+// are those of the version in force.
+func (o *options) rebuild(c *cobra.Command, u *updateFlags, p *plan, now endpoint.Version) error {
+	if p.keepImage {
+		return nil
+	}
+	if len(u.models)+len(u.modelMetadata) == 0 && u.image == "" {
+		u.models = now.Models
+	}
+	p.version.Workers, p.variables = now.Workers, now.Env
+	if u.image != "" {
+		p.version = now
+	}
+	p.deployment = endpoint.ToDeploymentConfig(now, endpoint.Auth{}).Effective()
+	if err := errors.Join(p.code(o, &u.deployFlags), p.modelsOf(o, &u.deployFlags)); err != nil {
+		return err
+	}
+	return o.build(c.Context(), p, &u.deployFlags, release.DryRunNone)
+}
+
+// warnOfSecrets says who can read a key that was given as a flag.
+func (o *options) warnOfSecrets(f *deployFlags) {
+	if f.fields.secrets() {
+		o.tell("warning: a key on a command line can be read by others on this machine: " +
+			"write it into the deployment config")
+	}
+}
+
+// namespaceOf makes the namespace of a file the one to work in, unless a flag
+// gives another.
+func (o *options) namespaceOf(file string) {
+	if *o.flags.Namespace == "" {
+		*o.flags.Namespace = file
+	}
+}
+
+// versionFlag names the version that a command of an endpoint is about.
+type versionFlag struct{ name string }
+
+func (v *versionFlag) add(c *cobra.Command) {
+	c.Flags().StringVar(&v.name, "version-name", "", "Name of the version")
+	short(c, "version-name", "vn")
+}
+
+func (v *versionFlag) check() error {
+	if v.name == "" {
+		return usageError{errors.New("the name of the version is missing: write --version-name NAME")}
+	}
+	return nil
+}
