@@ -144,20 +144,22 @@ func deployAndCall(t *testing.T, endpoint string) {
 	t.Helper()
 	s := newSpace(t)
 	c, folders := s.client(), v1Folders()
+	command := []string{"model", "deploy", "-cp", "AKSENDPOINT", "--service-type", "ClusterIP"}
 	for _, name := range slices.Sorted(maps.Keys(folders)) {
 		if folder := folders[name]; folder.endpoint == endpoint {
-			s.deployV1(name, folder)
+			s.deployV1(command, name, folder)
+			command = []string{"endpoint", "realtime", "create-version"}
 			folder.check(t, v1Version{client: c, endpoint: endpoint, name: name, key: s.key(endpoint)})
 		}
 	}
 }
 
-// deployV1 deploys a folder from within, as its owner did.
-func (s *space) deployV1(name string, folder v1Folder) {
+// deployV1 deploys a folder from within, with the command its owner had.
+func (s *space) deployV1(command []string, name string, folder v1Folder) {
 	s.t.Helper()
 	dir := filepath.Join("testdata/v1", name)
-	args := []string{"deploy", folder.endpoint, "--version-name", name}
-	for flag, base := range map[string]string{"--inference-config": "inferenceconfig", "--deploy-config": "deploymentconfig"} {
+	args := append(command, "-n", folder.endpoint, "-vn", name)
+	for flag, base := range map[string]string{"-ic": "inferenceconfig", "-dc": "deploymentconfig"} {
 		found, err := filepath.Glob(filepath.Join(dir, base+".*"))
 		must(s.t, err)
 		args = append(args, flag, filepath.Base(found[0]))

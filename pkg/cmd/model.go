@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
-	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 )
 
 // newModel is the parent of everything about models.
@@ -19,50 +18,44 @@ func newModel(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "model",
 		Short: "Register models in a registry, see what is there, and deploy them",
-		Args:  exactArgs(0),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Long: "Azure ML v1's commands for models, as az ml has them: flags, answers, -o and --query. Registered models are\n" +
+			"artifacts in the registry, REGISTRY/models/NAME.",
+		Args: exactArgs(0),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newModelRegister(o), newModelList(o), newModelShow(o), newModelUpdate(o), newModelDelete(o),
 		newModelDownload(o), newModelDeploy(o))
 	return c
 }
 
-// modelFlags are the flags of every command about registered models.
-type modelFlags struct {
-	workspaceFlags
+// modelCommand is a command about registered models at work.
+type modelCommand struct {
+	azureCommand
 	registry string
 	insecure bool
-	output   string
 }
 
-func (m *modelFlags) add(c *cobra.Command, getenv func(string) string) {
-	m.workspaceFlags.add(c)
+func (m *modelCommand) add(c *cobra.Command, o *options) {
+	m.options = o
+	m.azureFlags.add(c)
+	m.addPrinting(c, o.Getenv)
 	f := c.Flags()
-	f.StringVar(&m.registry, "registry", getenv("AML_REGISTRY"), "Where the models are, as HOST[/PATH] "+
+	f.StringVar(&m.registry, "registry", o.Getenv("AML_REGISTRY"), "Where the models are, as HOST[/PATH] "+
 		"(default: $AML_REGISTRY)")
 	f.BoolVar(&m.insecure, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
 		"on this machine")
-	f.StringVarP(&m.output, "output", "o", "", "Output format. One of: table, json, yaml, name")
 }
 
-// open returns the models in the registry that the flags name, and the format of
-// the answer.
-func (m *modelFlags) open(o *options) (image.Models, printer.Format, error) {
-	output := m.output
-	if output == "table" {
-		output = string(printer.Table)
-	}
-	format, err := printer.ParseFormat(output, printer.JSON, printer.YAML, printer.Name)
-	if err != nil {
-		return image.Models{}, format, usageError{err}
+// open checks the flags and returns the models in the registry that they name.
+func (m *modelCommand) open() (image.Models, error) {
+	if err := m.begin(""); err != nil {
+		return image.Models{}, err
 	}
 	if m.registry == "" {
-		return image.Models{}, format, usageError{errors.New("no registry to look into: " +
-			"name one with --registry or AML_REGISTRY")}
+		return image.Models{}, usageError{errors.New("no registry to look into: name one with --registry or AML_REGISTRY")}
 	}
-	m.remark(o)
-	return image.Models{Registry: m.registry, Options: image.Options{Insecure: m.insecure, Clock: o.Clock,
-		Log: func(line string) { o.tell("model: %s", line) }}}, format, nil
+	return image.Models{Registry: m.registry, Options: image.Options{Insecure: m.insecure, Clock: m.Clock,
+		Log: func(line string) { m.tell("model: %s", line) }}}, nil
 }
 
 // modelRef is the model that an argument or --model-id names.
@@ -84,33 +77,6 @@ func (r *modelRef) parse(c *cobra.Command, args []string) (image.Model, error) {
 		return m, usageError{fmt.Errorf("model %q: %w", args[0], err)}
 	}
 	return m, nil
-}
-
-// printModels writes models in the format asked for. A single one is an object
-// in JSON, several are a list, as in Azure ML.
-func (o *options) printModels(models []image.Registered, single bool, f printer.Format) error {
-	l := printer.Listing{Object: models, Empty: "No models found.", Columns: []printer.Column{
-		{Name: "Name"}, {Name: "Version"}, {Name: "Framework"}, {Name: "Created"}, {Name: "Description"}}}
-	if single {
-		l.Object = models[0]
-	}
-	if models == nil {
-		l.Object = []image.Registered{}
-	}
-	for _, m := range models {
-		framework := strings.TrimSpace(m.Framework + " " + m.FrameworkVersion)
-		l.Rows = append(l.Rows, []any{m.Name, m.Version, orNone(framework),
-			m.CreatedTime.Format("2006-01-02T15:04:05Z"), orNone(m.Description)})
-		l.Names = append(l.Names, m.ID)
-	}
-	return l.Print(o.Streams.Out, o.Streams.ErrOut, f)
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "<none>"
-	}
-	return text
 }
 
 // pairs reads NAME=VALUE, as often as the flag was given.

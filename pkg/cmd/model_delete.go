@@ -18,7 +18,7 @@ import (
 
 func newModelDelete(o *options) *cobra.Command {
 	var (
-		m   modelFlags
+		m   modelCommand
 		ref modelRef
 	)
 	c := &cobra.Command{
@@ -35,21 +35,21 @@ func newModelDelete(o *options) *cobra.Command {
 				return usageError{fmt.Errorf("model %q has no version: write %s:VERSION, so that no other is deleted",
 					model.Name, model.Name)}
 			}
-			models, format, err := m.open(o)
+			models, err := m.open()
 			if err != nil {
 				return err
 			}
-			if err := o.unused(c.Context(), model.String()); err != nil {
+			if err := m.unused(c.Context(), model.String()); err != nil {
 				return err
 			}
 			gone, err := models.Delete(c.Context(), model.Name, model.Version)
 			if err != nil {
 				return err
 			}
-			return o.told("deleted", gone, format)
+			return m.print(gone)
 		},
 	}
-	m.add(c, o.Getenv)
+	m.add(c, o)
 	ref.add(c)
 	return c
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
-	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 )
 
 // filterFlags say which models are wanted.
@@ -45,7 +44,7 @@ func has(there map[string]string, wanted []string) bool {
 
 func newModelList(o *options) *cobra.Command {
 	var (
-		m      modelFlags
+		m      modelCommand
 		f      filterFlags
 		latest bool
 	)
@@ -56,7 +55,7 @@ func newModelList(o *options) *cobra.Command {
 			"be one that lists its repositories.",
 		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			models, format, err := m.open(o)
+			models, err := m.open()
 			if err != nil {
 				return err
 			}
@@ -64,10 +63,10 @@ func newModelList(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.printModels(found, false, format)
+			return m.print(append([]image.Registered{}, found...))
 		},
 	}
-	m.add(c, o.Getenv)
+	m.add(c, o)
 	f.add(c)
 	c.Flags().BoolVarP(&latest, "latest", "l", false, "Only the highest version of each model")
 	return c
@@ -75,7 +74,7 @@ func newModelList(o *options) *cobra.Command {
 
 func newModelShow(o *options) *cobra.Command {
 	var (
-		m   modelFlags
+		m   modelCommand
 		ref modelRef
 		f   filterFlags
 	)
@@ -91,7 +90,7 @@ func newModelShow(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			models, format, err := m.open(o)
+			models, err := m.open()
 			if err != nil {
 				return err
 			}
@@ -102,10 +101,10 @@ func newModelShow(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.printModels([]image.Registered{found}, true, format)
+			return m.print(found)
 		},
 	}
-	m.add(c, o.Getenv)
+	m.add(c, o)
 	ref.add(c)
 	f.add(c)
 	return c
@@ -128,7 +127,7 @@ func (f *filterFlags) highest(c *cobra.Command, models image.Models, m image.Mod
 
 func newModelUpdate(o *options) *cobra.Command {
 	var (
-		m                        modelFlags
+		m                        modelCommand
 		ref                      modelRef
 		r                        resourceFlags
 		addTags, removeTags, add []string
@@ -154,7 +153,7 @@ func newModelUpdate(o *options) *cobra.Command {
 			if c.Flags().Changed("description") {
 				change.Description = &description
 			}
-			models, format, err := m.open(o)
+			models, err := m.open()
 			if err != nil {
 				return err
 			}
@@ -167,10 +166,10 @@ func newModelUpdate(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.told("updated", next, format)
+			return m.print(next)
 		},
 	}
-	m.add(c, o.Getenv)
+	m.add(c, o)
 	ref.add(c)
 	f := c.Flags()
 	f.StringVar(&description, "description", "", "What the model is for")
@@ -181,18 +180,9 @@ func newModelUpdate(o *options) *cobra.Command {
 	return c
 }
 
-// told answers with what was done to a model.
-func (o *options) told(done string, m image.Registered, f printer.Format) error {
-	if f == printer.Table {
-		o.answer("model/%s %s", m.ID, done)
-		return nil
-	}
-	return o.printModels([]image.Registered{m}, true, f)
-}
-
 func newModelDownload(o *options) *cobra.Command {
 	var (
-		m         modelFlags
+		m         modelCommand
 		ref       modelRef
 		dir       string
 		overwrite bool
@@ -206,7 +196,7 @@ func newModelDownload(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			models, format, err := m.open(o)
+			models, err := m.open()
 			if err != nil {
 				return err
 			}
@@ -218,11 +208,11 @@ func newModelDownload(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.tell("model: %s is in %s", found.ID, file)
-			return o.told("downloaded", found, format)
+			m.tell("model: %s is in %s", found.ID, file)
+			return m.print(found)
 		},
 	}
-	m.add(c, o.Getenv)
+	m.add(c, o)
 	ref.add(c)
 	c.Flags().StringVarP(&dir, "target-dir", "t", ".", "Folder to write it into")
 	c.Flags().BoolVar(&overwrite, "overwrite", false, "Replace what is there")

@@ -15,11 +15,11 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 )
 
-// registerFlags are the flags of model register.
-type registerFlags struct {
-	modelFlags
+// registration is model register at work.
+type registration struct {
+	modelCommand
 	resourceFlags
-	name, path       string
+	model, path      string
 	info             image.ModelInfo
 	tags, properties []string
 	metadataFile     string
@@ -28,7 +28,7 @@ type registerFlags struct {
 }
 
 func newModelRegister(o *options) *cobra.Command {
-	r := &registerFlags{}
+	r := &registration{}
 	c := &cobra.Command{
 		Use:   "register --name NAME --model-path PATH",
 		Short: "Register a file or folder as the next version of a model",
@@ -39,11 +39,11 @@ func newModelRegister(o *options) *cobra.Command {
 			"  kubectl aml model register --name diabetes --model-path model.pkl --tag stage=test\n" +
 			"  kubectl aml deploy diabetes -m diabetes:1 --inference-config inferenceconfig.json",
 		Args: exactArgs(0),
-		RunE: func(c *cobra.Command, _ []string) error { return o.register(c.Context(), c, r) },
+		RunE: func(c *cobra.Command, _ []string) error { return r.register(c.Context(), c) },
 	}
-	r.modelFlags.add(c, o.Getenv)
+	r.modelCommand.add(c, o)
 	f := c.Flags()
-	f.StringVar(&r.name, "name", "", "Name of the model")
+	f.StringVar(&r.model, "name", "", "Name of the model")
 	short(c, "name", "n")
 	f.StringVarP(&r.path, "model-path", "p", "", "File or folder to register")
 	f.StringVarP(&r.info.Description, "description", "d", "", "What the model is for")
@@ -65,10 +65,10 @@ func newModelRegister(o *options) *cobra.Command {
 }
 
 // check refuses what cannot be done, all of it at once.
-func (r *registerFlags) check() error {
+func (r *registration) check() error {
 	var errs []error
 	refuse := func(text string) { errs = append(errs, usageError{errors.New(text)}) }
-	if r.name == "" {
+	if r.model == "" {
 		refuse("the model has no name: give it one with --name")
 	}
 	switch {
@@ -89,35 +89,31 @@ func (r *registerFlags) check() error {
 	return errors.Join(append(errs, err)...)
 }
 
-func (o *options) register(ctx context.Context, c *cobra.Command, r *registerFlags) error {
+func (r *registration) register(ctx context.Context, c *cobra.Command) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	models, format, err := r.open(o)
+	models, err := r.open()
 	if err != nil {
 		return err
 	}
 	r.info.Resources = r.resources(c, nil)
-	made, err := models.Register(ctx, r.name, o.path(r.path), r.info)
+	made, err := models.Register(ctx, r.model, r.options.path(r.path), r.info)
 	if err != nil {
 		return err
 	}
-	if err := o.writeMetadata(r, made); err != nil {
+	if err := r.writeMetadata(made); err != nil {
 		return fmt.Errorf("model %s is registered, but %w", made.ID, err)
 	}
-	if format == printer.Table {
-		o.answer("model/%s registered", made.ID)
-		return nil
-	}
-	return o.printModels([]image.Registered{made}, true, format)
+	return r.print(made)
 }
 
 // writeMetadata writes what deploy reads in place of a model's name.
-func (o *options) writeMetadata(r *registerFlags, made image.Registered) error {
+func (r *registration) writeMetadata(made image.Registered) error {
 	if r.metadataFile == "" {
 		return nil
 	}
-	f, err := os.Create(o.path(r.metadataFile))
+	f, err := os.Create(r.options.path(r.metadataFile))
 	if err != nil {
 		return fmt.Errorf("the metadata file cannot be written: %w", err)
 	}
