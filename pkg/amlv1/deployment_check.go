@@ -9,7 +9,12 @@ import "fmt"
 // the rules of Azure ML v1, and returns all findings. A config that was read
 // is validated already; call it again after changing fields.
 func (c DeploymentConfig) Validate() Findings {
-	findings := check(c.source, rulesFor(c.ComputeType), "", &c)
+	ranged := c
+	if !truth(c.AutoScaler.AutoscaleEnabled) {
+		// Azure ML had no ranges for what is not in use; other than 0 it is refused below.
+		ranged.AutoScaler = AutoScaler{}
+	}
+	findings := check(c.source, rulesFor(c.ComputeType), "", &ranged)
 	switch c.ComputeType {
 	case ACI:
 		return append(findings, c.checkContainer()...).sorted()

@@ -183,9 +183,14 @@ func (c DeploymentConfig) Resolve(files Files, base string) Findings {
 			continue
 		}
 		path := within(base, g.value)
-		if _, err := files.Stat(path); err != nil {
+		info, err := files.Stat(path)
+		switch {
+		case err != nil:
 			findings = append(findings, c.source.valueFinding(g.field, g.value,
 				fmt.Sprintf("%s %s: write a path from %s", path, missing(err), base)))
+		case info.IsDir():
+			findings = append(findings, c.source.valueFinding(g.field, g.value,
+				fmt.Sprintf("%s is a folder: write the path of a file", path)))
 		}
 	}
 	return findings

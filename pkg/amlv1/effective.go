@@ -73,6 +73,10 @@ type Liveness struct {
 // has none at all. What they have no field for is as it is for AKS.
 func (c DeploymentConfig) Effective() Service {
 	keyAuth := c.AuthEnabled
+	if !truth(c.AutoScaler.AutoscaleEnabled) {
+		// What may be there is 0, which asks for nothing.
+		c.AutoScaler = AutoScaler{AutoscaleEnabled: c.AutoScaler.AutoscaleEnabled}
+	}
 	if c.ComputeType == Local {
 		keyAuth = new(bool)
 	}

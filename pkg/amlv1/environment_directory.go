@@ -83,7 +83,7 @@ func (r *directoryReader) conda() {
 		r.add(r.environment.checkPackages(r.definitionSource, "python.condaDependencies")...)
 		return
 	}
-	root, findings := parse(s, text)
+	root, findings := parseAs(s, text, parseYAMLAlone)
 	if root != nil {
 		var found Findings
 		r.environment.Python.CondaDependencies, found = readConda(s, "", root)
@@ -94,10 +94,10 @@ func (r *directoryReader) conda() {
 }
 
 func (r *directoryReader) dockerfile() {
-	s, text, ok := r.read(dockerfile)
+	_, text, ok := r.read(dockerfile)
 	if ok && len(bytes.TrimSpace(text)) > 0 {
-		r.environment.Docker.BaseDockerfile = string(text)
-		r.add(r.environment.checkImage(s, "")...)
+		// The image is not refused beside it, as in Azure ML: the file goes before it.
+		r.environment.Docker.BaseDockerfile, r.environment.Docker.BaseImage = string(text), ""
 		return
 	}
 	if r.root != nil {

@@ -66,8 +66,8 @@ func TestReadEnvironmentDirectoryFindings(t *testing.T) {
 				"warning: env/conda_dependencies.yml:1:1: " + noDefaults +
 				"env/conda_dependencies.yml:1:11: channels: must be a list, not the text \"x\": write [\"conda-forge\"]\n" +
 				"env/conda_dependencies.yml:2:1: what: is not a key of a conda file: " +
-				"write one of name, channels, dependencies, prefix, variables\n" +
-				"env/BaseDockerfile: " + both},
+				"write one of name, channels, dependencies, prefix, variables\n"},
+		"an image beside a Dockerfile": {map[string]string{definitionFile: image, dockerfile: "FROM x"}, ""},
 		"two images in the definition": {map[string]string{definitionFile: `{"docker": {"baseImage": "x", "baseDockerfile": "y"}}`},
 			"env/azureml_environment.json:1:49: docker.baseDockerfile: " + both},
 		"packages without azureml-defaults in the definition": {map[string]string{

@@ -46,7 +46,7 @@ func oldRules() []rule[InferenceConfig] {
 			means: "nothing: the environment image has CUDA or has not", support: Ignored,
 			into:  func(c *InferenceConfig) any { return &c.Old.EnableGPU },
 			write: "true or false without quotes"},
-		{path: "cudaVersion", flag: "cuda-version cv",
+		{path: "cudaVersion", filled: true, flag: "cuda-version cv",
 			about: "version of CUDA in the base image",
 			means: "nothing: the environment image has the version of CUDA", support: Ignored,
 			into: func(c *InferenceConfig) any { return &c.Old.CUDAVersion },

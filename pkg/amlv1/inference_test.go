@@ -109,7 +109,7 @@ func TestReadInferenceConfigFindings(t *testing.T) {
 		"an image twice": {script + `"environment": {"docker": {"baseImage": "x", "baseDockerfile": "FROM x"}}`,
 			"i.json:1:92: environment.docker.baseDockerfile: cannot be given together with baseImage: remove one of the two\n"},
 		"half a login": {script + `"environment": {"docker": {"baseImageRegistry": {"username": "u", "password": 1}}}`,
-			"i.json:1:56: environment.docker.baseImageRegistry: must have address, username and password: write all three\n" +
+			"warning: i.json:1:56: environment.docker.baseImageRegistry: is no login without address, username and password: write all three\n" +
 				"i.json:1:107: environment.docker.baseImageRegistry.password: must be text in quotes: write the password in quotes\n"},
 		"what is not supported": {script + `"environment": {"docker": {"buildContext": {}, "platform": {"architecture": "arm64"}}}`,
 			"warning: i.json:1:56: environment.docker.buildContext: is not supported: " +

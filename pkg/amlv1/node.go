@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -123,6 +124,16 @@ func parseAs(s *source, src []byte, text func(*source, []byte) (*node, Findings)
 	return root, findings
 }
 
+// parseYAMLAlone reads YAML, of which JSON is a part. What is a line break in
+// YAML 1.1 only is none.
+func parseYAMLAlone(s *source, src []byte) (*node, Findings) {
+	root, findings, err := parseYAML(s, src)
+	if err != nil {
+		return nil, Findings{*err}
+	}
+	return root, findings
+}
+
 // parseStrictJSON reads what can be nothing but JSON.
 func parseStrictJSON(s *source, src []byte) (*node, Findings) {
 	root, findings, err := parseJSON(s, src)
@@ -141,12 +152,15 @@ func parseText(s *source, src []byte) (*node, Findings) {
 		if jsonErr == nil {
 			return root, findings
 		}
-		if root, findings, err := parseYAML(s, src); err == nil {
+		if hasTab(src) {
+			return nil, Findings{*jsonErr}
+		}
+		if root, findings, err := parseYAML(s, lineBreaks(src)); err == nil {
 			return root, findings
 		}
 		return nil, Findings{*jsonErr}
 	}
-	root, findings, err := parseYAML(s, src)
+	root, findings, err := parseYAML(s, lineBreaks(src))
 	if err != nil {
 		return nil, Findings{*err}
 	}
@@ -174,4 +188,35 @@ func join(path, key string) string {
 		return key
 	}
 	return path + "." + key
+}
+
+// lineBreaks makes a line feed of what only YAML 1.1 takes for a line break.
+func lineBreaks(src []byte) []byte {
+	return []byte(strings.NewReplacer("\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(string(src)))
+}
+
+// hasTab tells whether there is a tab outside of quotes and comments. Azure ML
+// could not read it as YAML then.
+func hasTab(src []byte) bool {
+	quote, comment := byte(0), false
+	for i := 0; i < len(src); i++ {
+		c := src[i]
+		switch {
+		case comment:
+			comment = c != '\n'
+		case quote == '"' && c == '\\':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\t':
+			return true
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '#':
+			comment = true
+		}
+	}
+	return false
 }

@@ -127,6 +127,9 @@ func (r *resolver) entryScript() {
 	path := within(r.base, given)
 	info, err := r.files.Stat(path)
 	switch {
+	case strings.HasSuffix(given, "/"):
+		r.report(field, given, "must be a Python script, not a folder: write the path without the / at its end")
+		return
 	case err != nil && strings.Contains(given, `\`):
 		r.report(field, given, "%s %s: write / between folders", path, missing(err))
 		return
@@ -135,6 +138,10 @@ func (r *resolver) entryScript() {
 		return
 	case info.IsDir():
 		r.report(field, given, "%s is a folder: write the path of the score script in it", path)
+		return
+	}
+	if folder, err := r.passed(given); err != nil {
+		r.report(field, given, "goes through %s, which %s: write the path without ..", folder, missing(err))
 		return
 	}
 	if wrong := scriptName(filepath.Base(path)); wrong != "" {
@@ -159,6 +166,21 @@ func (r *resolver) entryScript() {
 		relative = given
 	}
 	r.code.EntryScript = r.code.SourceDirectory + "/" + filepath.ToSlash(relative)
+}
+
+// passed returns a folder that a path leaves by ".." and that is not there.
+// The path leads nowhere then, even though it could be written shorter.
+func (r *resolver) passed(given string) (string, error) {
+	parts := strings.Split(given, "/")
+	for i := range parts {
+		if i > 0 && parts[i] == ".." {
+			folder := within(r.base, strings.Join(parts[:i], "/"))
+			if _, err := r.files.Stat(folder); err != nil {
+				return folder, err
+			}
+		}
+	}
+	return "", nil
 }
 
 func (r *resolver) from() string {

@@ -34,7 +34,7 @@ func TestEveryKeyOfAnEnvironment(t *testing.T) {
 		"docker.baseDockerfile":          {accept: `null | "" | "FROM x\nRUN y"`, refuse: "1 | []"},
 		"docker.buildContext":            {accept: "null", warn: `{"locationType": "git"} | {}`},
 		"docker.baseImageRegistry": {accept: `null | {} | {"address": "a"}`,
-			refuse: `"a" | {"username": "u"} | {"address": "a", "password": "p"}`},
+			refuse: `"a"`, warn: `{"username": "u"} | {"address": "a", "password": "p"}`},
 		"docker.baseImageRegistry.address":          {accept: `null | "" | "a.azurecr.io"`, refuse: "1 | []"},
 		"docker.baseImageRegistry.username":         registry,
 		"docker.baseImageRegistry.password":         registry,

@@ -50,6 +50,8 @@ type rule[T any] struct {
 	only ComputeType
 	// secret keeps the value out of messages.
 	secret bool
+	// filled is set where an empty text is a wrong value, and not an absent one.
+	filled bool
 	// scalar lets a number or bool stand for text.
 	scalar bool
 }
@@ -184,6 +186,9 @@ func (r *reader[T]) scalar(u *rule[T], n *node) (wrong string) {
 	case **float64:
 		*v, wrong = number(n)
 	case *string:
+		if u.filled && n.kind == textKind && n.text == "" {
+			return u.text("") + `, not ""`
+		}
 		if n.kind == textKind || u.scalar && n.kind < listKind {
 			*v = n.text
 			return ""

@@ -22,7 +22,7 @@ func parseYAML(s *source, src []byte) (*node, Findings, *Finding) {
 	}
 	var docs []*ast.DocumentNode
 	for _, d := range file.Docs {
-		if d.Body != nil {
+		if _, directive := d.Body.(*ast.DirectiveNode); d.Body != nil && !directive {
 			docs = append(docs, d)
 		}
 	}
