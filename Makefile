@@ -58,7 +58,7 @@ clean: ## Remove what was built here. Clusters and caches stay.
 .PHONY: check
 check: ## Run everything: lint, tests, archives, and the suite on a cluster.
 	@start=$$(date +%s); \
-	for step in lint test-unit test-chart test-dataplane test-dist e2e; do \
+	for step in lint test-unit conformance test-chart test-dataplane test-dist e2e; do \
 		echo "==> make $$step"; begin=$$(date +%s); \
 		if $(MAKE) $$step; then result=ok; else result=FAILED; fi; \
 		echo "<== make $$step: $$result after $$(($$(date +%s) - begin)) s"; \
@@ -77,6 +77,10 @@ test: test-unit test-chart test-dist ## Run all tests that need neither a cluste
 .PHONY: test-unit
 test-unit: ## Test the packages.
 	@$(GO) test $(UNIT_PACKAGES)
+
+.PHONY: conformance
+conformance: ## Compare the reading of v1's files with Microsoft's own, on generated files.
+	$(GO) run ./hack/conformance
 
 .PHONY: test-chart
 test-chart: ## Test the chart: rendered manifests, every rule of its values.
@@ -103,9 +107,10 @@ bench: build ## Compare the start-up of kubectl-aml with kubectl's.
 ##@ Maintain
 
 .PHONY: docs
-docs: ## Generate docs/commands.md from the commands, docs/azureml-v1.md from the rules, and the chart's README from its values.
+docs: ## Generate what docs/ tells of commands, v1's files and conformance, and the chart's README.
 	$(GO) run ./hack/docs -o docs
 	$(GO) test ./charts/internal/chartdoc -update
+	$(GO) run ./hack/conformance -document docs/conformance.md
 
 .PHONY: dist
 dist: VERSION = $(RELEASE)
@@ -122,7 +127,7 @@ verify: ## Check that everything generated is up to date.
 	$(GO) mod tidy -diff
 	@for module in hack/tools/*/; do (set -x; $(GO) -C $$module mod tidy -diff) || exit 1; done
 	$(GO) run ./hack/docs -o docs -check
-	$(GO) test ./charts/internal/chartdoc ./hack/dist -run 'UpToDate|Index'
+	$(GO) test ./charts/internal/chartdoc ./hack/conformance ./hack/dist -run 'UpToDate|Index'
 
 .PHONY: help
 help: ## List the targets.
