@@ -27,6 +27,7 @@ func (o *options) deploymentConfig(f *deployFlags) (amlv1.DeploymentConfig, erro
 		findings = append(findings, o.namespaceFlag(&config)...)
 		findings = fresh(findings, config.Validate())
 	}
+	findings = append(findings, config.Resolve(amlv1.Disk{}, f.base(o, f.deployConfig))...)
 	o.warn(findings)
 	if err := findings.Err(); err != nil {
 		return config, err
@@ -139,7 +140,7 @@ func (p *plan) code(o *options, f *deployFlags) error {
 	code := config.InImage()
 	if f.image == "" {
 		var unresolved amlv1.Findings
-		code, unresolved = config.Resolve(amlv1.Disk{}, o.Dir)
+		code, unresolved = config.Resolve(amlv1.Disk{}, f.base(o, f.inferenceConfig))
 		findings = append(findings, unresolved...)
 	}
 	o.warn(findings)

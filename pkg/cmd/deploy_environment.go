@@ -32,15 +32,12 @@ func (o *options) environment(config *amlv1.InferenceConfig, f *deployFlags) aml
 	switch {
 	case e == environmentFlags{}:
 		return nil
+	case e.directory != "":
+		read, findings := amlv1.ReadEnvironmentDirectory(e.directory, os.DirFS(o.path(e.directory)))
+		return append(findings, config.UseEnvironment(read)...)
 	case config.Environment != nil:
 		o.tell("note: the environment in %s goes before the one that flags name, as in Azure ML", f.inferenceConfig)
 		return nil
-	case e.directory != "":
-		read, findings := amlv1.ReadEnvironmentDirectory(e.directory, os.DirFS(o.path(e.directory)))
-		if findings.Err() == nil {
-			config.Environment = &read
-		}
-		return findings
 	case f.environmentImage == "" && f.image == "":
 		return amlv1.Findings{amlv1.ReferencedEnvironment(e.name, e.version)}
 	case f.image == "":

@@ -23,6 +23,8 @@ type sourceFlags struct {
 	registry, environmentImage    string
 	image                         string
 	insecureRegistry              bool
+	// relativeToFile takes paths in a file from the file's folder.
+	relativeToFile bool
 	// fields and environment go before the files, with the flags of Azure ML.
 	fields      fieldFlags
 	environment environmentFlags
@@ -45,6 +47,8 @@ func (s *sourceFlags) add(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&s.entryScript, "entry-script", "", "Script with init() and run(); goes before the inference config's")
 	f.StringVar(&s.sourceDirectory, "source-directory", "", "Folder with the script and what it imports; goes before "+
 		"the inference config's")
+	f.StringVar(&s.environment.directory, "environment-directory", "", "Folder with azureml_environment.json, unless the "+
+		"inference config has an environment")
 	s.addImage(c, getenv)
 }
 
@@ -63,6 +67,8 @@ func (s *sourceFlags) addImage(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&s.environmentImage, "environment-image", getenv("AML_ENVIRONMENT_IMAGE"),
 		"Image with Python, the packages and the scoring server (default: the inference config's base image if it "+
 			"has everything, else $AML_ENVIRONMENT_IMAGE)")
+	f.BoolVar(&s.relativeToFile, "relative-to-file", false, "Take the paths in a config file from the file's folder; "+
+		"Azure ML took them from the working directory")
 	f.BoolVar(&s.insecureRegistry, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
 		"on this machine")
 	f.StringVar(&s.image, "image", "", "Ready image to deploy as it is, instead of code and models")
@@ -111,6 +117,14 @@ func (o *options) path(file string) string {
 		return file
 	}
 	return filepath.Join(o.Dir, file)
+}
+
+// base is the folder that the paths in a config file start at.
+func (s *sourceFlags) base(o *options, file string) string {
+	if s.relativeToFile && file != "" {
+		return filepath.Dir(o.path(file))
+	}
+	return o.Dir
 }
 
 func (o *options) warn(findings amlv1.Findings) {
