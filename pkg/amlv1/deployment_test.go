@@ -296,13 +296,16 @@ func FuzzReadDeploymentConfig(f *testing.F) {
 		`{"computeType": "AKS", "autoScaler": {"autoscaleEnabled": true, "minReplicas": 1}}`,
 		"computeType: aksendpoint\nautoScaler: &a\n  minReplicas: 1\nkeys: *a\n<<: *a\n",
 		"- a\n- b", "{a: [}", "computeType: !!str AKS\nnumReplicas: 0x10\n? [a]\n: b\n", "a: |\n  x\n y", "%YAML 1.1\n---\na: 1\n...",
-		"{\"computeType\":\"AKS\",\"keys\":{\"primaryKey\":12}}", "a: &a {b: *a}", "\"\\ud800\": 1", "numReplicas: .inf",
+		"{\"computeType\":\"AKS\",\"keys\":{\"primaryKey\":12}}", "a: &a {b: *a}", "\"\\ud800\": 1", "numReplicas: .inf", "\u0085\u0085(",
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		c, findings := ReadDeploymentConfig("d", src)
-		lines := strings.Count(string(src), "\n") + strings.Count(string(src), "\r") + 1
+		lines := 1
+		for _, end := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} { // all of YAML 1.1
+			lines += strings.Count(string(src), end)
+		}
 		for _, f := range findings {
 			if f.File != "d" || f.Message == "" || f.Line < 0 || f.Line > lines+1 || (f.Line > 0) != (f.Column > 0) ||
 				strings.ContainsAny(f.Message, "\n\r") {

@@ -3,7 +3,10 @@
 
 package amlv1
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestWhatMeansSomethingElseIsRemarkedOnce(t *testing.T) {
 	t.Parallel()
@@ -106,6 +109,31 @@ func TestAnOverlayBringsWhatItHas(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestWhatARemarkCallsWithoutEffectIsDocumentedSo(t *testing.T) {
+	t.Parallel()
+	deployment, findings := ReadDeploymentConfig("d.json", []byte(`{"computeType": "AKS", "gpuCores": 1,
+  "autoScaler": {"autoscaleEnabled": true, "targetUtilization": 50, "refreshPeriodInSeconds": 9},
+  "containerResourceRequirements": {"memoryInGB": 1}, "livenessProbeRequirements": {"initialDelaySeconds": 1}}`))
+	inference, more := ReadInferenceConfig("i.json", []byte(`{"entryScript": "score.py", "runtime": "spark-py",
+  "condaFile": "c", "extraDockerfileSteps": "s", "enableGpu": true, "cudaVersion": "10.0", "baseImage": "b",
+  "baseImageRegistry": {"address": "a"}}`))
+	if findings.Err() != nil || more.Err() != nil {
+		t.Fatal(findings, more)
+	}
+	remarks := append(deployment.Remarks(), inference.Remarks()...)
+	if len(remarks) != 12 {
+		t.Errorf("%d remarks: %v", len(remarks), remarks)
+	}
+	for _, r := range remarks {
+		without := strings.Contains(r.Message, "has no effect") || strings.Contains(r.Message, "is not built")
+		for _, f := range append(DeploymentFields(), InferenceFields()...) {
+			if (f.Path == r.Field || strings.HasPrefix(f.Path, r.Field+".")) && without != (f.Support == Warned) {
+				t.Errorf("%s is documented as %s, but a remark says %q", f.Path, f.Support, r.Message)
+			}
 		}
 	}
 }

@@ -18,8 +18,8 @@ func newModel(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "model",
 		Short: "Register models in a registry, see what is there, and deploy them",
-		Long: "Azure ML v1's commands for models, as az ml has them: flags, answers, -o and --query. Registered models are\n" +
-			"artifacts in the registry, REGISTRY/models/NAME.",
+		Long: "Azure ML v1's commands for models, as az ml has them: flags, answers, -o and --query. Registered models\n" +
+			"are artifacts in the registry, REGISTRY/models/NAME.",
 		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
