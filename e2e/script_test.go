@@ -18,7 +18,7 @@ func TestAScriptForAzureMLRunsWithTheNameOfTheToolReplaced(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
 	folder := filepath.Join(t.TempDir(), "script")
-	must(t, os.CopyFS(folder, os.DirFS("testdata/script")))
+	must(t, os.CopyFS(folder, os.DirFS("../examples/azureml-v1")))
 	script, err := os.ReadFile(filepath.Join(folder, "deploy.sh"))
 	must(t, err)
 

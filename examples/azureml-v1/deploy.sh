@@ -1,6 +1,9 @@
 #!/bin/sh
-# What a team had in its pipeline: register a model, deploy it, call it, change it, renew its key, take it away.
-# For the test, "az ml" is replaced by "kubectl aml" and nothing else is changed.
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The kubectl-aml Authors
+#
+# What a team had in its pipeline for Azure ML v1: register a model, deploy it, call it, change it, renew its key, take
+# it away. Replace "az ml" by "kubectl aml", and nothing else.
 set -eu
 az ml model register -n sentiment -p model.txt --tag stage=trial --property run=17 -g research -w experiments
 az ml model list -n sentiment --query "[].{id:id,stage:tags.stage}" -o tsv
