@@ -30,7 +30,7 @@ func TestPlainHelmInstallsTheChartAndThePluginTakesItOver(t *testing.T) {
 		"router":         map[string]any{"image": os.Getenv("AML_ROUTER_IMAGE")},
 		"limiter":        map[string]any{"image": os.Getenv("AML_LIMITER_IMAGE")},
 		"versions": map[string]any{"blue": map[string]any{"image": image, "entryScript": "echo/score.py",
-			"sourceDirectory": "echo", "modelDir": "/var/azureml-app/azureml-models/name/1"}},
+			"sourceDirectory": "echo", "modelDir": "/var/azureml-app/azureml-models/name.txt/1"}},
 	})
 	must(t, err)
 	must(t, os.WriteFile(values, text, 0o600))
