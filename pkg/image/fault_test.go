@@ -4,6 +4,7 @@
 package image
 
 import (
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -113,6 +114,17 @@ func (s stepping) NewTimer(d time.Duration) clock.Timer {
 	timer := s.FakeClock.NewTimer(d)
 	s.Step(d)
 	return timer
+}
+
+// unheard is an address at which nothing listens, and nothing else can: its port
+// is that of the caller's end of a connection, which stays open.
+func unheard(t *testing.T) string {
+	t.Helper()
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))
+	t.Cleanup(func() { _ = listener.Close() })
+	caller := must((&net.Dialer{}).DialContext(t.Context(), "tcp", listener.Addr().String()))
+	t.Cleanup(func() { _ = caller.Close() })
+	return caller.LocalAddr().String()
 }
 
 // A connection that is reset while the model is pushed is made again.
