@@ -149,6 +149,9 @@ func (u unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) e
 	if !fs.ValidPath(name) || name != u.base && !strings.HasPrefix(name, u.base+"/") {
 		return u.refuse("holds %q", h.Name)
 	}
+	if u.behindLink(name) {
+		return u.refuse("holds %q, which lies behind a link", h.Name)
+	}
 	var err error
 	switch h.Typeflag {
 	case tar.TypeDir:
@@ -165,6 +168,17 @@ func (u unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) e
 		return u.refuse("holds %q, which is neither a file nor a folder", h.Name)
 	}
 	return u.wrote(name, err)
+}
+
+// behindLink tells whether one of the folders above name is a link. Where such a
+// link leads to cannot be told from names alone.
+func (u unpacker) behindLink(name string) bool {
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if found, err := u.root.Lstat(dir); err == nil && found.Mode()&fs.ModeSymlink != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (u unpacker) file(ctx context.Context, name string, h *tar.Header, archive io.Reader) error {

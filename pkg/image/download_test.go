@@ -69,6 +69,7 @@ func TestDownloadKeepsToItsFolder(t *testing.T) {
 	file := func(name string) tar.Header {
 		return tar.Header{Name: name, Typeflag: tar.TypeReg, Size: 1, Mode: 0o644}
 	}
+	folder := func(name string) tar.Header { return tar.Header{Name: name + "/", Typeflag: tar.TypeDir, Mode: 0o755} }
 	link := func(name, to string) tar.Header {
 		return tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: to, Mode: 0o777}
 	}
@@ -83,6 +84,11 @@ func TestDownloadKeepsToItsFolder(t *testing.T) {
 		"link up":              {[]tar.Header{link(root+"m/a", "../../x")}, `holds a link from "` + root + `m/a" to "../../x"`},
 		"absolute link":        {[]tar.Header{link(root+"m/a", "/etc")}, `holds a link from "` + root + `m/a" to "/etc"`},
 		"link to its own name": {[]tar.Header{link(root+"m", "..")}, `holds a link from "` + root + `m" to ".."`},
+		// Where the second link lies once the first is followed, it leads out of the model.
+		"link through a link": {[]tar.Header{folder(root + "m/a"), link(root+"m/a/b", ".."), link(root+"m/a/b/c", "../../x")},
+			`holds "` + root + `m/a/b/c", which lies behind a link`},
+		"file through a link": {[]tar.Header{folder(root + "m/b"), link(root+"m/a", "b"), file(root + "m/a/c")},
+			`holds "` + root + `m/a/c", which lies behind a link`},
 		"hard link": {[]tar.Header{{Name: root + "m", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}},
 			`holds "` + root + `m", which is neither a file nor a folder`},
 		"device":  {[]tar.Header{{Name: root + "m", Typeflag: tar.TypeChar}}, `holds "` + root + `m", which is neither a file nor a folder`},
