@@ -170,7 +170,8 @@ func readArtifact(manifest []byte, digest v1.Hash, repository string) (Registere
 	if m.ArtifactType != modelArtifact || len(m.Layers) != 1 || m.Layers[0].MediaType != modelWeights {
 		return Registered{}, errNoModel
 	}
-	if err := json.Unmarshal([]byte(m.Annotations[recordKey]), &rec); err != nil || rec.Version < 1 {
+	if err := json.Unmarshal([]byte(m.Annotations[recordKey]), &rec); err != nil || rec.Version < 1 ||
+		!modelName.MatchString(rec.Name) {
 		return Registered{}, errNoModel
 	}
 	r := Registered{Name: rec.Name, Version: rec.Version, CreatedTime: rec.CreatedTime, ModelInfo: rec.ModelInfo,

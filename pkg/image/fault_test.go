@@ -170,6 +170,18 @@ func TestWhatIsNoModelIsRefused(t *testing.T) {
 	equal(t, "the next", register(t, models, "sentiment", filepath.Join(dir, "model.pkl")).ID, "sentiment:2")
 }
 
+// A name that no registration takes could write to the terminal of whoever lists.
+func TestAForgedNameIsNoModel(t *testing.T) {
+	t.Parallel()
+	_, models, _ := shop(t)
+	const evil = "evil\x1b[2J"
+	s := must(models.shelf("x"))
+	s.model, s.repo = evil, must(models.root()).Repo("ml/models", repositoryName(evil))
+	must(s.tag(t.Context(), Registered{ID: "x:1", Name: evil, Version: 1, layer: v1.Descriptor{MediaType: modelWeights,
+		Digest: must(v1.NewHash("sha256:" + strings.Repeat("0", 64)))}}))
+	equal(t, "listed", len(must(models.List(t.Context(), Filter{}))), 0)
+}
+
 func FuzzReadArtifact(f *testing.F) {
 	made := Registered{Name: "a", Version: 1, layer: v1.Descriptor{MediaType: modelWeights}}
 	f.Add(must(made.artifact()).manifest)
