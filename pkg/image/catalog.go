@@ -249,7 +249,8 @@ func (m Models) Delete(ctx context.Context, name string, version int) (Registere
 	if err != nil {
 		return Registered{}, err
 	}
-	if seen.next() == r.Version+1 {
+	// Claims above do not count: who has one may give it up.
+	if !slices.ContainsFunc(seen.versions, func(v int) bool { return v > r.Version }) {
 		if err := s.write(ctx, claim{number: r.Version, owner: deletedOwner}); err != nil {
 			return Registered{}, err
 		}

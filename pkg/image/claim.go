@@ -166,7 +166,8 @@ func (s shelf) claimNumber(ctx context.Context) (number int, release func(contex
 	return 0, nil, fmt.Errorf("too many register a version of %s at once: try again", s.model)
 }
 
-// settle returns the claim's own number when it is taken, else another to try.
+// settle returns the claim's own number when it is taken, else another to try. A
+// registry that lists the claim late is waited for; one that never does is refused.
 func (s shelf) settle(ctx context.Context, mine claim) (int, error) {
 	var seen numbers
 	rank := 1
@@ -189,12 +190,17 @@ func (s shelf) settle(ctx context.Context, mine claim) (int, error) {
 			}
 			break
 		}
-		if rank != 0 || slices.Contains(seen.versions, mine.number) {
+		// What is not in the list yet may come: claims of others, too.
+		if rank > 0 || rank == 0 && slices.Contains(seen.versions, mine.number) {
 			break
 		}
 		if err := s.pause(ctx, time.Duration(look+1)*claimPause); err != nil {
 			return 0, err
 		}
+	}
+	if rank < 0 {
+		return 0, fmt.Errorf("cannot register %s: %s does not list a tag that it has taken: "+
+			"try again later; if it stays, look at the registry's logs", s.model, s.repo.Name())
 	}
 	return seen.after(mine.number, max(rank, 1), mine.owner), nil
 }

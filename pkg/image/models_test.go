@@ -165,10 +165,17 @@ func together(t *testing.T, n int, f func(ctx context.Context, i int) (int, erro
 	return out
 }
 
+// patient is a clock that gives others five times as long, so that a machine with
+// much to do does not decide who gets which number.
+type patient struct{ clock.RealClock }
+
+func (p patient) NewTimer(d time.Duration) clock.Timer { return p.RealClock.NewTimer(5 * d) }
+
 func TestTwoAtOnceLeaveNoNumberOut(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		_, models, dir := shop(t)
+		models.Options.Clock = patient{}
 		file := filepath.Join(dir, "model.pkl")
 		numbers := together(t, 2, func(ctx context.Context, _ int) (int, error) {
 			r, err := models.Register(ctx, "sentiment", file, ModelInfo{})
@@ -188,6 +195,61 @@ func TestAClaimThatStayed(t *testing.T) {
 	equal(t, "version", register(t, models, "sentiment", filepath.Join(dir, "model.pkl")).Version, 2)
 	_, err := models.Find(t.Context(), "sentiment", 1)
 	equal(t, "error", strings.Contains(fmt.Sprint(err), "there are the versions 2"), true)
+}
+
+// A registry may list what it was given a moment later: a claim that is not in the
+// list yet is waited for, and not taken for one that lost.
+func TestARegistryThatListsTagsLate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		looks int32
+		want  string
+	}{
+		"after a while": {4, ""},
+		"never": {1 << 30, "cannot register sentiment: HOST/ml/models/sentiment does not list a tag that it has taken: " +
+			"try again later; if it stays, look at the registry's logs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reg, models, dir := shop(t)
+			models.Options.Clock = stepping{clocktesting.NewFakeClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+			var looks, claims atomic.Int32
+			reg.fail(func(w http.ResponseWriter, q *http.Request) bool {
+				if q.Method == http.MethodPut && strings.Contains(q.URL.Path, "/manifests/claim-") {
+					claims.Add(1)
+				}
+				if !strings.HasSuffix(q.URL.Path, "/tags/list") || looks.Add(1) > c.looks {
+					return false
+				}
+				_, _ = io.WriteString(w, `{"name": "ml/models/sentiment", "tags": []}`)
+				return true
+			})
+			r, err := models.Register(t.Context(), "sentiment", filepath.Join(dir, "model.pkl"), ModelInfo{})
+			equal(t, "claims", claims.Load(), 1)
+			if c.want == "" {
+				equal(t, "registered", []any{r.Version, err}, []any{1, error(nil)})
+				return
+			}
+			equal(t, "error", err, strings.ReplaceAll(c.want, "HOST", reg.host))
+			reg.fail(nil)
+			equal(t, "tags", len(must(remote.List(must(models.shelf("sentiment")).repo))), 0)
+		})
+	}
+}
+
+// The number of the highest version is not given away again, also when another
+// registration that then fails is on its way while it is deleted.
+func TestADeletedNumberStaysTakenBesideAClaim(t *testing.T) {
+	t.Parallel()
+	_, models, dir := shop(t)
+	file := filepath.Join(dir, "model.pkl")
+	register(t, models, "sentiment", file)
+	s := must(models.shelf("sentiment"))
+	other := claim{number: 2, owner: "0000000000000000"}
+	must(0, s.write(t.Context(), other))
+	must(models.Delete(t.Context(), "sentiment", 1))
+	s.release(t.Context(), []claim{other})
+	equal(t, "version", register(t, models, "sentiment", file).Version, 2)
 }
 
 // A registration that fails gives its number back.
