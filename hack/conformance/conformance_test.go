@@ -5,7 +5,10 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -148,6 +151,76 @@ deploymentconfig, 1 times: accepted: has bad
 `
 	if err != nil || left != 1 || strings.ReplaceAll(out.String(), "\n\n  Az", "\n  Az") != strings.ReplaceAll(want, "\n\n  Az", "\n  Az") {
 		t.Errorf("%d left, error %v:\n%s", left, err, out.String())
+	}
+}
+
+func TestRunsAtOnceWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	first, err := lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancelCause(t.Context())
+	end(errors.New("stopped"))
+	if _, err := lock(ended, path); err == nil || err.Error() != "stopped" {
+		t.Errorf("a second run got the lock, or the error %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = second.Close()
+}
+
+// Only the marker that is written last makes an environment one to be used.
+func TestAnEnvironmentThatIsHalfMadeIsMadeAnew(t *testing.T) {
+	t.Setenv("PATH", fakePython(t))
+	cache := t.TempDir()
+	var log bytes.Buffer
+	e, err := prepare(t.Context(), cache, &log)
+	if err == nil || !strings.Contains(err.Error(), "-m: exit status 7") {
+		t.Fatalf("without PyPI there is the error %v", err)
+	}
+	log.Reset()
+	again, err := prepare(t.Context(), cache, &log)
+	if err == nil || again != e || !strings.HasPrefix(log.String(), "installing azureml-core for Python 3.11 in "+e.dir) {
+		t.Errorf("half of an environment was used: %v, %s", err, &log)
+	}
+	if err := os.WriteFile(filepath.Join(e.dir, "ready"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := prepare(t.Context(), cache, &log); err != nil {
+		t.Errorf("a whole environment: %v", err)
+	}
+}
+
+// fakePython is a folder with a Python that makes virtual environments, in which
+// pip fails.
+func fakePython(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	const script = `#!/bin/sh
+case "$1 $2" in
+"-m venv") /bin/mkdir -p "$3/bin" && /bin/cp "$0" "$3/bin/python" ;;
+"-m pip") exit 7 ;;
+*) echo 3.11 ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(dir, "python3.11"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestWithoutAPythonNothingIsCompared(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := prepare(t.Context(), t.TempDir(), &bytes.Buffer{})
+	if err == nil || !strings.HasPrefix(err.Error(), "no Python that azureml-core runs with: install Python 3.8 to 3.11") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -24,7 +24,8 @@ type environment struct{ dir string }
 func (e environment) python() string { return filepath.Join(e.dir, "bin", "python") }
 
 // prepare makes the environment below cache, or finds it there. It is made anew
-// when the requirements or the Python have changed.
+// when the requirements or the Python have changed, or when whoever made it was
+// stopped halfway. Of two runs at once, one makes it and the other waits.
 func prepare(ctx context.Context, cache string, log io.Writer) (environment, error) {
 	interpreter, version, err := findPython(ctx)
 	if err != nil {
@@ -32,17 +33,23 @@ func prepare(ctx context.Context, cache string, log io.Writer) (environment, err
 	}
 	sum := sha256.Sum256(append([]byte(version), requirements...))
 	e := environment{filepath.Join(cache, fmt.Sprintf("azureml-core-%x", sum[:6]))}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return e, err
+	}
+	held, err := lock(ctx, e.dir+".lock")
+	if err != nil {
+		return e, err
+	}
+	defer func() { _ = held.Close() }() // nothing is written to it
 	ready := filepath.Join(e.dir, "ready")
 	if _, err := os.Stat(ready); err != nil {
 		fmt.Fprintf(log, "installing azureml-core for Python %s in %s\n", version, e.dir)
 		if err := e.make(ctx, interpreter, log); err != nil {
 			return e, err
 		}
-		if err := os.WriteFile(ready, nil, 0o644); err != nil {
-			return e, err
-		}
+		return e, os.WriteFile(ready, nil, 0o644)
 	}
-	return e, os.WriteFile(filepath.Join(e.dir, "probe.py"), probeScript, 0o644)
+	return e, nil
 }
 
 func (e environment) make(ctx context.Context, interpreter string, log io.Writer) error {

@@ -14,12 +14,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
 //go:embed probe.py
-var probeScript []byte
+var probeScript string
 
 // question is what the probe is asked about: a file, or the lines of an ignore file and paths.
 type question struct {
@@ -51,10 +50,9 @@ type probe struct {
 	stderr  bytes.Buffer
 }
 
-// startProbe starts the probe with the Python of a virtual environment, whose
-// folder also takes the script.
+// startProbe starts the probe with the Python of a virtual environment.
 func startProbe(ctx context.Context, e environment) (*probe, error) {
-	p := &probe{command: exec.CommandContext(ctx, e.python(), "-I", "-X", "utf8", filepath.Join(e.dir, "probe.py"))}
+	p := &probe{command: exec.CommandContext(ctx, e.python(), "-I", "-X", "utf8", "-c", probeScript)}
 	p.command.Stderr = &p.stderr
 	// What azureml-core keeps in a home folder is not the user's business.
 	p.command.Env = append(os.Environ(), "HOME="+e.dir)
