@@ -54,6 +54,8 @@ func TestReadDeploymentConfigFindings(t *testing.T) {
 		"no computeType": {"{\n}", "d.json:1:1: computeType: is required: " + kinds},
 		"an unknown computeType": {`{"computeType": "MIR"}`,
 			`d.json:1:17: computeType: must be one of ACI, AKS, AKSENDPOINT, LOCAL, not "MIR": ` + kinds},
+		"more than 32 bits": {`{"computeType": "AKS", "numReplicas": 2147483648}`, "d.json:1:39: numReplicas: " +
+			"must be a whole number that fits in 32 bits, not 2147483648: write a whole number of replicas, such as 2\n"},
 		"types": {`{"computeType": "AKS",
   "numReplicas": "2", "gpuCores": 0.5, "namespace": 3, "authEnabled": "false", "scoringTimeoutMs": 1e12,
   "containerResourceRequirements": {"cpu": "500m", "memoryInGB": [1]}, "keys": {"primaryKey": 12345}}`,

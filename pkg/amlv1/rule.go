@@ -220,11 +220,14 @@ func (r *reader[T]) boolean(u *rule[T], n *node) (*bool, string) {
 }
 
 func whole(n *node) (*int, string) {
-	if n.kind == numberKind && n.number == math.Trunc(n.number) && math.Abs(n.number) < 1<<31 {
-		i := int(n.number)
-		return &i, ""
+	if n.kind != numberKind || n.number != math.Trunc(n.number) {
+		return nil, "must be a whole number, not " + n.describe()
 	}
-	return nil, "must be a whole number, not " + n.describe()
+	if math.Abs(n.number) >= 1<<31 {
+		return nil, "must be a whole number that fits in 32 bits, not " + n.describe()
+	}
+	i := int(n.number)
+	return &i, ""
 }
 
 func number(n *node) (*float64, string) {
