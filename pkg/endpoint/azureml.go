@@ -67,7 +67,8 @@ func amount(n float64, unit string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d%s", max(1, int64(math.Round(n))), unit)
+	const most = 1 << 53 // above, whole numbers are not exact, and no machine has as much
+	return fmt.Sprintf("%d%s", int64(min(max(1, math.Round(n)), most)), unit)
 }
 
 func whole(d time.Duration) int { return int(d / time.Second) }
