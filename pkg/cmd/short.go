@@ -60,10 +60,14 @@ func isTruth(arg string) bool {
 
 // LongFlags returns args with the short names of Azure ML v1 written out, for
 // the command of root that they call: model deploy -ct aks becomes model deploy
-// --compute-target aks. Values, what stands behind "--", and the arguments of
-// commands without such names stay as they are. A true or false behind a switch
-// of Azure ML is joined to it.
+// --compute-target aks. Values, what stands before the command's name, where -n
+// is kubectl's, or behind "--", and the arguments of commands without such names
+// stay as they are. A true or false behind a switch of Azure ML is joined to it.
+// What a shell wants to have completed stays too, the words before it do not.
 func LongFlags(root *cobra.Command, args []string) []string {
+	if last := len(args) - 1; last > 0 && isCompletion(args[0]) {
+		return slices.Concat(args[:1], LongFlags(root, args[1:last]), args[last:])
+	}
 	c, _, err := root.Find(args)
 	if err != nil {
 		return args
@@ -73,8 +77,9 @@ func LongFlags(root *cobra.Command, args []string) []string {
 	if len(long) == 0 {
 		return args
 	}
-	out := make([]string, 0, len(args))
-	for i := 0; i < len(args); i++ {
+	first := behindName(c, args)
+	out := slices.Clone(args[:first])
+	for i := first; i < len(args); i++ {
 		if args[i] == "--" {
 			return append(out, args[i:]...)
 		}
@@ -93,6 +98,27 @@ func LongFlags(root *cobra.Command, args []string) []string {
 		}
 	}
 	return out
+}
+
+// isCompletion tells whether a word is the command by which a shell asks.
+func isCompletion(word string) bool {
+	return word == cobra.ShellCompRequestCmd || word == cobra.ShellCompNoDescRequestCmd
+}
+
+// behindName is where the arguments behind the name of the command begin.
+func behindName(c *cobra.Command, args []string) int {
+	words := 0
+	c.VisitParents(func(*cobra.Command) { words++ })
+	i := 0
+	for ; i < len(args) && words > 0; i++ {
+		switch {
+		case takesNext(c.Flags(), args[i]):
+			i++
+		case !strings.HasPrefix(args[i], "-"):
+			words--
+		}
+	}
+	return min(i, len(args))
 }
 
 // longNames maps the short names of a command's flags to their long ones.

@@ -49,10 +49,16 @@ func TestShortNamesOfAzureMLAreWrittenOut(t *testing.T) {
 		"another switch":            {"model deploy --overwrite true", "model deploy --overwrite true"},
 		"behind --":                 {"model deploy -- -ct aks", "model deploy -- -ct aks"},
 		"flags before the command":  {"--namespace x model deploy -ct aks", "--namespace x model deploy --compute-target aks"},
-		"long names":                {"model deploy --name a --namespace b", "model deploy --name a --namespace b"},
-		"one letter, two dashes":    {"model deploy --n a", "model deploy --n a"},
-		"a command without them":    {"get -n blue -ct", "get -n blue -ct"},
-		"no such command":           {"nothing -ct aks", "nothing -ct aks"},
+		"kubectl's -n before":       {"-n x model deploy -n blue", "-n x model deploy --name blue"},
+		"kubectl's -n in between":   {"model -n x deploy -n blue", "model -n x deploy --name blue"},
+		"a command like a value":    {"--namespace model model deploy -n a", "--namespace model model deploy --name a"},
+		"completion":                {"__complete model deploy -n a -ct x", "__complete model deploy --name a --compute-target x"},
+		"completion of a short name": {"__completeNoDesc model deploy -n a -ct",
+			"__completeNoDesc model deploy --name a -ct"},
+		"long names":             {"model deploy --name a --namespace b", "model deploy --name a --namespace b"},
+		"one letter, two dashes": {"model deploy --n a", "model deploy --n a"},
+		"a command without them": {"get -n blue -ct", "get -n blue -ct"},
+		"no such command":        {"nothing -ct aks", "nothing -ct aks"},
 	} {
 		if got := strings.Join(LongFlags(shortRoot(), strings.Fields(c.args)), " "); got != c.want {
 			t.Errorf("%s: %q becomes %q, want %q", name, c.args, got, c.want)
