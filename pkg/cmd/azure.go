@@ -22,6 +22,8 @@ type azureFlags struct {
 	workspaceFlags
 	output, query              string
 	onlyErrors, debug, verbose bool
+	// full asks for the long form of an answer that has a short one.
+	full bool
 	// prints says that the answer is an object, which output and query are about.
 	prints bool
 }
@@ -29,6 +31,7 @@ type azureFlags struct {
 func (a *azureFlags) add(c *cobra.Command) {
 	a.workspaceFlags.add(c)
 	f := c.Flags()
+	f.BoolVarP(&a.full, "full", "v", false, "Print everything that is known, where there is a short form")
 	f.BoolVar(&a.onlyErrors, "only-show-errors", false, "Say nothing but the answer and errors")
 	f.BoolVar(&a.debug, "debug", false, "Taken and not used: kubectl aml status tells what is wrong")
 	f.BoolVar(&a.verbose, "verbose", false, "Taken and not used: kubectl aml status tells what is wrong")
@@ -41,6 +44,14 @@ func (a *azureFlags) addPrinting(c *cobra.Command, getenv func(string) string) {
 	f.StringVarP(&a.output, "output", "o", cmp.Or(getenv("AZURE_CORE_OUTPUT"), "json"),
 		"Output format. One of: "+printer.AzureFormats)
 	f.StringVar(&a.query, "query", "", "JMESPath of what to print of the answer")
+}
+
+// addText adds the same flags to commands that answer with text as it is.
+func (a *azureFlags) addText(c *cobra.Command) {
+	f := c.Flags()
+	const usage = "Taken and not used: the answer is text"
+	f.StringVarP(&a.output, "output", "o", "", usage)
+	f.StringVar(&a.query, "query", "", usage)
 }
 
 // azureCommand is a command of Azure ML v1 at work.
@@ -58,7 +69,7 @@ type azureForm struct {
 	use, short string
 	// noun is what --name is the name of; without it there is no --name.
 	noun string
-	// plain says that the answer is text, without -o and --query.
+	// plain says that the answer is text, which -o and --query change nothing of.
 	plain bool
 	run   func(context.Context, *azureCommand) error
 }
@@ -82,7 +93,9 @@ func (o *options) azure(form azureForm) *cobra.Command {
 		_ = c.RegisterFlagCompletionFunc("name", o.completeEndpoints)
 	}
 	a.add(c)
-	if !form.plain {
+	if form.plain {
+		a.addText(c)
+	} else {
 		a.addPrinting(c, o.Getenv)
 	}
 	return c
@@ -117,6 +130,9 @@ func (a *azureCommand) begin(noun string) error {
 		a.options = &quiet
 	}
 	a.remark(a.options)
+	if !a.prints && a.output+a.query != "" {
+		a.tell("note: --output and --query are not used: the answer is text")
+	}
 	if a.debug || a.verbose {
 		a.tell("note: --debug and --verbose are not used: kubectl aml status tells what is wrong")
 	}

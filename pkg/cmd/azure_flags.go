@@ -17,15 +17,14 @@ import (
 // writeFlags are the flags of every command of Azure ML that deploys something.
 type writeFlags struct {
 	azureFlags
-	name         string
-	noWait, full bool
-	timeout      time.Duration
+	name    string
+	noWait  bool
+	timeout time.Duration
 }
 
 func (w *writeFlags) add(c *cobra.Command, o *options, noun string) {
 	w.azureFlags.add(c)
 	w.addPrinting(c, o.Getenv)
-	addFull(c, &w.full)
 	f := c.Flags()
 	f.StringVar(&w.name, "name", "", "Name of the "+noun)
 	short(c, "name", "n")

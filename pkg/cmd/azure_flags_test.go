@@ -84,3 +84,40 @@ func TestAFlagSaysWhatItsFieldIsFor(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// Scripts give these to any command.
+func TestEveryCommandOfAzureMLHasTheFlagsOfAll(t *testing.T) {
+	t.Parallel()
+	root, seen := cmd.NewRoot(cmd.Env{Getenv: func(string) string { return "" }, Clock: clock.RealClock{}}), 0
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			look(sub)
+		}
+		if c.HasSubCommands() {
+			return
+		}
+		seen++
+		for _, flag := range []string{"workspace-name", "resource-group", "subscription-id", "path", "only-show-errors",
+			"debug", "verbose", "output", "query"} {
+			if c.Flags().Lookup(flag) == nil {
+				t.Errorf("%s has no --%s", c.CommandPath(), flag)
+			}
+		}
+		for _, short := range []string{"w", "g", "o", "v"} {
+			if c.Flags().ShorthandLookup(short) == nil {
+				t.Errorf("%s has no -%s", c.CommandPath(), short)
+			}
+		}
+	}
+	for _, name := range []string{"model", "service", "endpoint"} {
+		c, _, err := root.Find([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		look(c)
+	}
+	if seen < 20 {
+		t.Errorf("only %d commands were looked at", seen)
+	}
+}

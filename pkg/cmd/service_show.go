@@ -30,29 +30,26 @@ type kind struct {
 
 func services() kind {
 	return kind{noun: "service", tell: func(s printer.Served, full bool) any {
-		if told := printer.ServiceOf(s); full {
+		told := printer.ServiceOf(s)
+		if full {
 			return told
 		}
-		return printer.ServiceOf(s).Brief()
+		return told.Brief()
 	}}
 }
 
 func endpoints() kind {
 	return kind{noun: "endpoint", tell: func(s printer.Served, full bool) any {
-		if told := printer.RealtimeOf(s); full {
+		told := printer.RealtimeOf(s)
+		if full {
 			return told
 		}
-		return printer.RealtimeOf(s).Brief()
+		return told.Brief()
 	}}
 }
 
-func addFull(c *cobra.Command, full *bool) {
-	c.Flags().BoolVarP(full, "full", "v", false, "Print everything that is known, not the short form")
-}
-
 func newAzureShow(o *options, k kind) *cobra.Command {
-	var full bool
-	c := o.azure(azureForm{
+	return o.azure(azureForm{
 		use: "show", short: "Show one " + k.noun, noun: k.noun,
 		run: func(ctx context.Context, a *azureCommand) error {
 			d, err := a.session.begun(ctx, a.name)
@@ -63,11 +60,9 @@ func newAzureShow(o *options, k kind) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(k.tell(served, full))
+			return a.print(k.tell(served, a.full))
 		},
 	})
-	addFull(c, &full)
-	return c
 }
 
 // begun reads an endpoint also if nothing of it is in force yet: if its first
@@ -87,10 +82,7 @@ func (s *Session) begun(ctx context.Context, name string) (deployed, error) {
 }
 
 func newAzureList(o *options, k kind) *cobra.Command {
-	var (
-		full bool
-		f    listFilter
-	)
+	var f listFilter
 	c := o.azure(azureForm{
 		use: "list", short: "List those of the namespace",
 		run: func(ctx context.Context, a *azureCommand) error {
@@ -110,13 +102,12 @@ func newAzureList(o *options, k kind) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				list = append(list, k.tell(served, full))
+				list = append(list, k.tell(served, a.full))
 			}
 			return a.print(list)
 		},
 	})
 	f.add(c, k)
-	addFull(c, &full)
 	return c
 }
 

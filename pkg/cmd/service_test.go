@@ -187,6 +187,7 @@ func TestWhatIsWrongWithAServiceCommandIsTold(t *testing.T) {
 		"service get-logs -n diabetes --num_lines 7":       {1, `endpoint "diabetes" has no pod with a scoring container`},
 		"service get-logs -n diabetes --num-lines 7":       {1, `endpoint "diabetes" has no pod with a scoring container`},
 		"service run -n diabetes -d {}":                    {1, `no router of endpoint "diabetes" is ready`},
+		"service get-logs -n iris -o tsv":                  {1, "note: --output and --query are not used: the answer is text"},
 		"endpoint realtime delete-version -n iris --vn a":  {1, `no endpoint "iris"`},
 		"service show -n diabetes --query &name -o tsv":    {1, "an expression behind & is for a function"},
 		"endpoint realtime list --image-digest sha256:12":  {2, "unknown flag: --image-digest"},
