@@ -50,7 +50,7 @@ func (w *writeFlags) rollout() rolloutFlags {
 func changes(c *cobra.Command) bool {
 	around := []string{"name", "version-name", "no-wait", "timeout", "full", "output", "query", "only-show-errors",
 		"debug", "verbose", "workspace-name", "resource-group", "subscription-id", "path", "registry",
-		"insecure-registry", "environment-image"}
+		"insecure-registry", "environment-image", "compute-target", "relative-to-file"}
 	found := false
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 		found = found || f.Changed && !slices.Contains(around, f.Name)

@@ -302,6 +302,8 @@ func TestWhatIsWrongIsToldInOneLineWithWhatToDo(t *testing.T) {
 			[]string{"deploy", "diabetes", "--entry-script", "score.py", "--deploy-config", "local.json"}, 1,
 			`local.json: computeType: deployments on this machine are not available yet: write "AKS" for one version`},
 		"no model": {[]string{"deploy", "diabetes", "--entry-script", "score.py", "-m", "models/absent.pkl"}, 1, "absent.pkl"},
+		"a folder without code": {[]string{"deploy", "diabetes", "--image", "x/y:1", "--source-directory", "."}, 2,
+			"give --inference-config or --entry-script too"},
 		"image and model": {[]string{"deploy", "diabetes", "--image", "x/y:1", "-m", "model.txt"}, 2,
 			"--image brings its model with it"},
 		"bad accelerator": {[]string{"deploy", "diabetes", "--version-name", "green", "--entry-script", "score.py",

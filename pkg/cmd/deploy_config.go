@@ -65,9 +65,11 @@ func (o *options) readDeploymentConfig(f *deployFlags) (amlv1.DeploymentConfig, 
 	return config, findings, nil
 }
 
-// namespaceFlag holds kubectl's --namespace against Azure ML's rule for one.
+// namespaceFlag holds kubectl's --namespace against Azure ML's rule for one. It
+// holds for those too whose files have no namespace.
 func (o *options) namespaceFlag(config *amlv1.DeploymentConfig) amlv1.Findings {
-	if *o.flags.Namespace == "" {
+	hasNamespace := config.ComputeType == amlv1.AKS || config.ComputeType == amlv1.AKSEndpoint
+	if *o.flags.Namespace == "" || !hasNamespace {
 		return nil
 	}
 	return config.Set("namespace", *o.flags.Namespace)
@@ -194,7 +196,7 @@ func (s *sourceFlags) hasCode() bool {
 
 // hasParts tells whether a flag was given that means nothing without code.
 func (s *sourceFlags) hasParts() bool {
-	parts := s.environment != environmentFlags{} || s.baseImageRegistry != ""
+	parts := s.environment != environmentFlags{} || s.baseImageRegistry != "" || s.sourceDirectory != ""
 	for _, f := range s.fields.inference {
 		parts = parts || f.value.given
 	}

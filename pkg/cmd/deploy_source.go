@@ -97,19 +97,25 @@ func (f *deployFlags) check() error {
 	case f.image != "" && len(f.models)+len(f.modelMetadata) > 0:
 		return usageError{errors.New("--image brings its model with it: leave out --model, or the image")}
 	case f.hasParts() && !f.hasCode():
-		return errParts
+		return f.partsError()
 	case f.image == "" && f.registry == "":
 		return usageError{errors.New("no registry to push the image to: name one with --registry or AML_REGISTRY, " +
 			"or a ready image with --image")}
 	case f.image == "" && !f.hasCode():
 		return usageError{fmt.Errorf("nothing to deploy: give %s, --entry-script or --image",
-			cmp.Or(f.configFlag, "--inference-config"))}
+			f.codeFlag())}
 	}
 	return nil
 }
 
-var errParts = usageError{errors.New("folders, environments and models are packed together with the code: " +
-	"give --inference-config-file or --entry-script too")}
+// partsError is for what is packed only together with the code.
+func (s *sourceFlags) partsError() error {
+	return usageError{fmt.Errorf("folders, environments and models are packed together with the code: "+
+		"give %s or --entry-script too", s.codeFlag())}
+}
+
+// codeFlag is the flag for the inference config.
+func (s *sourceFlags) codeFlag() string { return cmp.Or(s.configFlag, "--inference-config") }
 
 // path is file as seen from the working directory.
 func (o *options) path(file string) string {

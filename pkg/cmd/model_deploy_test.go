@@ -280,6 +280,17 @@ func TestAFlagGoesBeforeTheFileAndTheFileBeforeTheDefault(t *testing.T) {
 	}
 }
 
+// The namespace of kubectl holds for every compute type: ACI's configs, which have
+// none, must not have people take the flag away.
+func TestTheNamespaceIsReadForAContainerInstanceToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.fine(w.modelDeploy("-cp", "ACI", "--namespace", "models"))
+	if strings.Contains(r.err, "--namespace") {
+		t.Errorf("the flag is said to be wrong: %s", r.err)
+	}
+}
+
 func TestWhatIsWrongWithModelDeployIsTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -68,7 +68,7 @@ func (u *updateFlags) checkUpdate(c *cobra.Command) error {
 	case u.image != "" || u.hasCode():
 		return u.check()
 	case len(u.models)+len(u.modelMetadata) > 0 || u.hasParts():
-		return errParts
+		return u.partsError()
 	}
 	return nil
 }

@@ -145,8 +145,9 @@ func TestWhatIsWrongWithAnUpdateIsTold(t *testing.T) {
 		code int
 		want string
 	}{
-		"nothing given": {update, 2, "nothing to change: give at least one flag that says what"},
-		"no name":       {"service update -nr 2", 2, "the name of the service is missing: write --name NAME"},
+		"nothing given":    {update, 2, "nothing to change: give at least one flag that says what"},
+		"only where it is": {update + "--ct here --relative-to-file -v", 2, "nothing to change"},
+		"no name":          {"service update -nr 2", 2, "the name of the service is missing: write --name NAME"},
 		"no service": {"service update -n iris -nr 2", 1,
 			`no endpoint "iris" in namespace "models": see kubectl aml get endpoints -n models`},
 		"models without code": {update + "-m model.txt", 2, "give --inference-config-file or --entry-script too"},
