@@ -110,6 +110,9 @@ func (k Keys) Validate() error {
 	return errors.Join(k.Primary.validate("primaryKey"), k.Secondary.validate("secondaryKey"))
 }
 
+// ValidateGiven is Validate for those of the keys that are given.
+func (k Keys) ValidateGiven() error { return k.orRandom().Validate() }
+
 func (k Key) validate(field string) error {
 	text := k.Reveal()
 	switch {

@@ -98,12 +98,28 @@ func (p *plan) service(o *options, f *deployFlags, config amlv1.DeploymentConfig
 	if f.deployConfig != "" || f.computeType != "" {
 		p.auth = &mode
 	}
-	p.keys = auth.Keys{Primary: auth.NewKey(s.Keys.PrimaryKey), Secondary: auth.NewKey(s.Keys.SecondaryKey)}
+	if p.keys, err = f.keys(s.Keys, mode); err != nil {
+		return err
+	}
 	if s.TrafficGiven {
 		p.placement.Traffic = &s.TrafficPercentile
 	}
 	o.namespaceOf(s.Namespace)
 	return nil
+}
+
+// keys are those of the deployment config or its flags. One that no caller could
+// send is refused, if callers need one.
+func (f *deployFlags) keys(given amlv1.Keys, mode endpoint.Auth) (auth.Keys, error) {
+	keys := auth.Keys{Primary: auth.NewKey(given.PrimaryKey), Secondary: auth.NewKey(given.SecondaryKey)}
+	if mode.Mode == endpoint.AuthNone {
+		return keys, nil
+	}
+	err := keys.ValidateGiven()
+	if err == nil || f.fields.secrets() {
+		return keys, err
+	}
+	return keys, cause(f.deployConfig, err)
 }
 
 // inferenceConfig reads the inference config and the flags that go before it.

@@ -297,6 +297,7 @@ func TestWhatIsWrongWithModelDeployIsTold(t *testing.T) {
 	w.write("both.json", `{"computeType": "AKS", "numReplicas": 2, "autoScaler": {"autoscaleEnabled": false}}`)
 	w.write("local.json", `{"computeType": "LOCAL", "port": 6789}`)
 	w.write("profile.json", `{"profileName": "x"}`)
+	w.write("key.json", `{"computeType": "AKS", "numReplicas": 1, "keys": {"primaryKey": "two words"}}`)
 	code := "model deploy -n diabetes -m model.txt -es score.py "
 	for name, c := range map[string]struct {
 		args string
@@ -316,8 +317,10 @@ func TestWhatIsWrongWithModelDeployIsTold(t *testing.T) {
 			"numReplicas: cannot be given while autoscaling is on: remove it, or set autoScaler.autoscaleEnabled to false"},
 		"a range without autoscaling": {code + "-cp AKS -mi 2", 1,
 			strings.TrimSuffix("--autoscale-min-replicas"+noMeaning, "\n")},
-		"no pair":        {code + "-cp AKS --tag stage", 2, `--tag "stage": write NAME=VALUE`},
-		"a service type": {code + "-cp AKS --service-type Ingress", 2, `service type "Ingress" is not known`},
+		"no pair":                    {code + "-cp AKS --tag stage", 2, `--tag "stage": write NAME=VALUE`},
+		"a key that no header takes": {code + "-dc key.json", 1, "key.json: primaryKey cannot be sent in a header"},
+		"such a key in a flag":       {code + "-cp AKS -ks é", 1, "error: secondaryKey cannot be sent in a header"},
+		"a service type":             {code + "-cp AKS --service-type Ingress", 2, `service type "Ingress" is not known`},
 		"a folder without code": {"model deploy -n diabetes -m model.txt -cp AKS -sd .", 2,
 			"give --inference-config-file or --entry-script too"},
 		"a profile without a result": {code + "-cp AKS -pi profile.json", 1,
@@ -326,6 +329,9 @@ func TestWhatIsWrongWithModelDeployIsTold(t *testing.T) {
 		r := w.run(strings.Fields(c.args)...)
 		if r.code != c.code || !strings.Contains(r.err, c.want) || r.out != "" {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", name, r.code, c.code, c.want, r.out, r.err)
+		}
+		if strings.Contains(r.err, "image: ") {
+			t.Errorf("%s: an image is made first\n%s", name, r.err)
 		}
 	}
 	w.env["AML_ENVIRONMENT_IMAGE"] = ""

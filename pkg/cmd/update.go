@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
-	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
@@ -91,7 +90,9 @@ func (o *options) updatePlan(u *updateFlags) (*plan, error) {
 	}
 	p.delta = &delta
 	p.placement = endpoint.Placement{Traffic: delta.TrafficPercentile, Default: u.makeDefault, Control: u.makeControl}
-	p.keys = auth.Keys{Primary: auth.NewKey(delta.Keys.PrimaryKey), Secondary: auth.NewKey(delta.Keys.SecondaryKey)}
+	if p.keys, err = u.keys(delta.Keys, endpoint.Auth{Mode: endpoint.AuthKey}); err != nil {
+		return p, err
+	}
 	p.admit = func(e endpoint.Endpoint, exists bool) error {
 		if !exists {
 			return errGone(u.name)
