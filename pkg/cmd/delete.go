@@ -49,7 +49,7 @@ func newDeleteEndpoint(o *options) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "How long to wait for everything to be gone")
+	c.Flags().DurationVar(&timeout, "timeout", deleteTimeout, "How long to wait for everything to be gone")
 	return c
 }
 

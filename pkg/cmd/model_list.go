@@ -5,7 +5,6 @@ package cmd
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,18 +27,8 @@ func (f *filterFlags) add(c *cobra.Command) {
 }
 
 func (f *filterFlags) match(r image.Registered) bool {
-	return (f.runID == "" || f.runID == r.RunID) && has(r.Tags, f.tags) && has(r.Properties, f.properties)
-}
-
-// has tells whether all that is wanted is there, NAME with any value.
-func has(there map[string]string, wanted []string) bool {
-	for _, text := range wanted {
-		key, value, valued := strings.Cut(text, "=")
-		if now, ok := there[key]; !ok || valued && now != value {
-			return false
-		}
-	}
-	return true
+	return (f.runID == "" || f.runID == r.RunID) && holds(f.tags, []map[string]string{r.Tags}) &&
+		holds(f.properties, []map[string]string{r.Properties})
 }
 
 func newModelList(o *options) *cobra.Command {

@@ -23,12 +23,8 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 )
 
-const (
-	// deleteTimeout bounds how long a deletion waits for everything to be gone.
-	deleteTimeout = 5 * time.Minute
-	// changeTimeout bounds how long a change waits to be in force.
-	changeTimeout = 20 * time.Minute
-)
+// deleteTimeout bounds how long a deletion waits for everything to be gone.
+const deleteTimeout = 5 * time.Minute
 
 func newAzureDelete(o *options, k kind) *cobra.Command {
 	return o.azure(azureForm{
@@ -62,7 +58,7 @@ func newAzureDeleteVersion(o *options) *cobra.Command {
 			}
 			silent := *a.options
 			silent.Streams.Out = io.Discard
-			r := rolloutFlags{dryRun: "none", wait: !noWait, timeout: changeTimeout}
+			r := rolloutFlags{dryRun: "none", wait: !noWait, timeout: waitTime}
 			err := silent.change(ctx, a.name, r, edit{
 				description: "delete version " + version, done: "deleted",
 				apply: func(d deployed) (chart.Values, error) {
