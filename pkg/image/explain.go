@@ -142,7 +142,7 @@ func unreached(err error, host string) (what, advice string) {
 		return "the registry " + host + " speaks plain HTTP, which others can read on the way",
 			"use one with TLS, or allow this one with --insecure-registry"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE):
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		return host + " broke the connection off", "try again; if it stays, look at the registry's logs"
 	case strings.Contains(err.Error(), "error verifying sha256 checksum"):
 		return "what came is not what its digest says", "try again; if it stays, something on the way changes it"
