@@ -20,7 +20,7 @@ func TestADeployKeepsWhatIsSaidOfAVersion(t *testing.T) {
 			map[string]string{v + "description": "patients", v + "tags": "map[a:b]", v + "properties": "map[run:7]",
 				"router.service.type": "NodePort", "tags": "map[]"}},
 		{[]string{"--replicas", "2"}, map[string]string{v + "replicas": "2", v + "description": "patients",
-			v + "tags": "map[a:b]", v + "models": "[model.txt:1]", "router.service.type": "NodePort"}},
+			v + "tags": "map[a:b]", v + "models": "[local/model.txt:1]", "router.service.type": "NodePort"}},
 		{[]string{"--description", "", "--tag", "c=d", "--property", "job=8"}, map[string]string{v + "description": "",
 			v + "tags": "map[c:d]", v + "properties": "map[job:8 run:7]"}},
 	} {

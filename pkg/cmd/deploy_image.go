@@ -46,7 +46,7 @@ func (o *options) pretend(ctx context.Context, p *plan, opts image.Options) erro
 	if err != nil {
 		return err
 	}
-	p.version.Models = append([]string{}, found.Names()...)
+	p.version.Models = append([]string{}, found.Labels()...)
 	p.version.Image, err = image.Resolve(ctx, p.source.Environment, opts)
 	return err
 }

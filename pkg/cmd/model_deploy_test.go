@@ -79,7 +79,7 @@ func effects() map[string]effect {
 	const on = " --as true"
 	const v, probe = "versions.main.", "versions.main.probes.liveness."
 	return map[string]effect{
-		"model m":                            {args: "-m second=model.txt", path: v + "models", value: "[model.txt:1 second:1]"},
+		"model m":                            {args: "-m second=model.txt", path: v + "models", value: "[local/model.txt:1 local/second:1]"},
 		"model-metadata-file f":              {args: "-f absent.json", says: "the model metadata file cannot be read"},
 		"inference-config-file ic":           {args: "-ic ic.json", path: v + "env.LEVEL", value: "3"},
 		"deploy-config-file dc":              {args: "-dc dc.json", path: v + "replicas", value: "2"},
@@ -203,7 +203,7 @@ func TestModelDeployMakesAService(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"defaultVersion": "main", "versions.main.replicas": "2", "router.service.type": "LoadBalancer", "auth.mode": "key",
-		"versions.main.models": "[model.txt:1]",
+		"versions.main.models": "[local/model.txt:1]",
 	} {
 		if got := w.value(path); got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)

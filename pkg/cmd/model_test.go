@@ -84,8 +84,8 @@ func TestDeployTakesRegisteredModels(t *testing.T) {
 		"the highest":           {[]string{"-m", "diabetes"}, "models:\n    - diabetes:2\n"},
 		"a metadata file":       {[]string{"-f", "model.json"}, "models:\n    - diabetes:1\n"},
 		"two versions":          {[]string{"-f", "model.json", "-m", "diabetes:2"}, "models:\n    - diabetes:1\n    - diabetes:2\n"},
-		"a file and a model":    {[]string{"-m", "model.txt", "-m", "diabetes"}, "models:\n    - diabetes:2\n    - model.txt:1\n"},
-		"a file with a version": {[]string{"-m", "diabetes:7=model.txt"}, "models:\n    - diabetes:7\n"},
+		"a file and a model":    {[]string{"-m", "model.txt", "-m", "diabetes"}, "models:\n    - diabetes:2\n    - local/model.txt:1\n"},
+		"a file with a version": {[]string{"-m", "diabetes:7=model.txt"}, "models:\n    - local/diabetes:7\n"},
 	} {
 		endpoint := strings.ReplaceAll(strings.ReplaceAll(name, " ", "-"), "the-", "")
 		for _, dryRun := range []string{"client", "none"} {

@@ -6,11 +6,14 @@ package cmd
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
 
@@ -153,6 +156,9 @@ func (o *options) rebuild(c *cobra.Command, u *updateFlags, p *plan, now endpoin
 		return nil
 	}
 	if len(u.models)+len(u.modelMetadata) == 0 && u.image == "" {
+		if err := registered(p.versionName, now.Models); err != nil {
+			return err
+		}
 		u.models = now.Models
 	}
 	p.version.Workers, p.variables = now.Workers, now.Env
@@ -164,6 +170,18 @@ func (o *options) rebuild(c *cobra.Command, u *updateFlags, p *plan, now endpoin
 		return err
 	}
 	return o.build(c.Context(), p, &u.deployFlags, release.DryRunNone)
+}
+
+// registered refuses models that came from somebody's machine: they are not to
+// be had again, and a registered one of the name may be another.
+func registered(version string, models []string) error {
+	for _, m := range models {
+		if name, local := strings.CutPrefix(m, image.Unregistered); local {
+			return usageError{fmt.Errorf("version %s has the model %s from a file, which is needed again: "+
+				"give it with --model %s=PATH", version, name, name)}
+		}
+	}
+	return nil
 }
 
 // warnOfSecrets says who can read a key that was given as a flag.

@@ -45,7 +45,7 @@ func TestServiceUpdateChangesWhatIsGiven(t *testing.T) {
 		"all tags": {"--tag a=b", map[string]string{"tags": "map[a:b]"}, ""},
 		"open it":  {"-ae false", map[string]string{"auth.mode": "none", "auth.existingSecret": ""}, ""},
 		"new code": {"-es other.py -m third=model.txt",
-			map[string]string{v + "entryScript": "other.py", v + "models": "[third:1]", v + "env.LEVEL": "3"}, ""},
+			map[string]string{v + "entryScript": "other.py", v + "models": "[local/third:1]", v + "env.LEVEL": "3"}, ""},
 		"a key": {"-kp abc", nil, "warning: a key on a command line can be read by others on this machine: " +
 			"write it into the deployment config\n" +
 			"warning: the endpoint keeps the keys it has, those given are others: change them with kubectl aml service regen-key\n"},
@@ -151,6 +151,8 @@ func TestWhatIsWrongWithAnUpdateIsTold(t *testing.T) {
 		"no service": {"service update -n iris -nr 2", 1,
 			`no endpoint "iris" in namespace "models": see kubectl aml get endpoints -n models`},
 		"models without code": {update + "-m model.txt", 2, "give --inference-config-file or --entry-script too"},
+		"code without the model's file": {update + "-es other.py", 2, "version main has the model model.txt:1 from a file, " +
+			"which is needed again: give it with --model model.txt:1=PATH"},
 		"a limit below the request": {update + "-cc 2 -ccl 1", 1,
 			"--cpu-cores-limit: must not be less than cpu, but 1 is less than 2: write 2 or more"},
 		"token auth beside keys": {update + "--token-auth-enabled", 1,

@@ -76,7 +76,8 @@ type Auth struct {
 // traffic.
 type Version struct {
 	About
-	// Models are those in the image, as NAME:VERSION.
+	// Models are those in the image, as NAME:VERSION; one that is not registered
+	// as local/NAME:VERSION.
 	Models []string
 	// Traffic is the percentile declared for this version, 0 to 100. What the
 	// default version really gets is told by Endpoint.Effective.

@@ -78,7 +78,7 @@ type Image struct {
 	// first two are relative to AppRoot, ModelDir is absolute. An empty one is
 	// not to be set.
 	EntryScript, SourceDirectory, ModelDir string
-	// Models are the models in it, as NAME:VERSION, in order.
+	// Models are the labels of the models in it, in order.
 	Models []string
 	// IgnoreFile is the file that kept some of the code out; empty for none.
 	IgnoreFile string
@@ -227,7 +227,7 @@ func (p *plan) arrange() error {
 			errs = append(errs, fmt.Errorf("model %s is given twice: give one of them another name or version", c.model))
 		}
 		models = append(models, c.model)
-		p.image.Models = append(p.image.Models, c.model.String())
+		p.image.Models = append(p.image.Models, c.model.Label())
 	}
 	p.image.ModelDir = modelDir(models)
 	return errors.Join(errs...)

@@ -31,6 +31,18 @@ func (m Model) String() string {
 	return m.Name + ":" + strconv.Itoa(m.Version)
 }
 
+// Unregistered is what Label puts before a model that no registry has.
+const Unregistered = "local/"
+
+// Label is NAME:VERSION for a registered model, and local/NAME:VERSION for one
+// from this machine: a registered model of the same name may be another.
+func (m Model) Label() string {
+	if m.Path != "" {
+		return Unregistered + m.String()
+	}
+	return m.String()
+}
+
 // The longest name that is guessed from a path, as in Azure ML.
 const guessedName = 30
 

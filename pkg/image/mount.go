@@ -117,11 +117,11 @@ func (src Source) Resolve(ctx context.Context, o Options) (Source, error) {
 	return src, nil
 }
 
-// Names are the models as NAME:VERSION.
-func (src Source) Names() []string {
-	var names []string
+// Labels are those of the models.
+func (src Source) Labels() []string {
+	var labels []string
 	for _, m := range src.Models {
-		names = append(names, m.String())
+		labels = append(labels, m.Label())
 	}
-	return names
+	return labels
 }

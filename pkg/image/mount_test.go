@@ -31,7 +31,7 @@ func TestPackageTakesARegisteredModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "models", got.Models, []string{"other:3", "sentiment:1", "sentiment:2"})
+		equal(t, "models", got.Models, []string{"local/other:3", "sentiment:1", "sentiment:2"})
 		equal(t, "model dir", got.ModelDir, "/var/azureml-app/azureml-models")
 		equal(t, "layer", []any{got.Layers[2].Name, got.Layers[2].Digest, got.Layers[2].Size, got.Layers[2].Uploaded},
 			[]any{"model sentiment:2", second.layer.Digest, second.Size, false})
