@@ -15,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
-	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
@@ -176,7 +175,7 @@ func (f *listFilter) takesModel(e endpoint.Endpoint) bool {
 	}
 	for _, v := range e.Versions {
 		if slices.ContainsFunc(v.Models, func(id string) bool {
-			name, _, _ := strings.Cut(strings.TrimPrefix(id, image.Unregistered), ":")
+			name, _, _ := strings.Cut(strings.TrimPrefix(id, endpoint.FromFile), ":")
 			return (f.modelID == "" || f.modelID == id) && (f.modelName == "" || f.modelName == name)
 		}) {
 			return true

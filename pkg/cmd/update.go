@@ -13,7 +13,6 @@ import (
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
-	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
 
@@ -176,7 +175,7 @@ func (o *options) rebuild(c *cobra.Command, u *updateFlags, p *plan, now endpoin
 // be had again, and a registered one of the name may be another.
 func registered(version string, models []string) error {
 	for _, m := range models {
-		if name, local := strings.CutPrefix(m, image.Unregistered); local {
+		if name, local := strings.CutPrefix(m, endpoint.FromFile); local {
 			return usageError{fmt.Errorf("version %s has the model %s from a file, which is needed again: "+
 				"give it with --model %s=PATH", version, name, name)}
 		}

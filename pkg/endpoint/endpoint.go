@@ -18,6 +18,10 @@ import (
 // Azure ML v1's AksEndpoint.
 const MaxVersions = 6
 
+// FromFile stands before the NAME:VERSION of a model that came from somebody's
+// machine: a registered one of the same name may be another.
+const FromFile = "local/"
+
 // AuthMode says how callers of an endpoint prove who they are.
 type AuthMode string
 
@@ -76,8 +80,8 @@ type Auth struct {
 // traffic.
 type Version struct {
 	About
-	// Models are those in the image, as NAME:VERSION; one that is not registered
-	// as local/NAME:VERSION.
+	// Models are those in the image, as NAME:VERSION, with FromFile before one
+	// that is not registered.
 	Models []string
 	// Traffic is the percentile declared for this version, 0 to 100. What the
 	// default version really gets is told by Endpoint.Effective.

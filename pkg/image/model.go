@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 )
 
 // Model is a model that lies on this machine, or in a registry.
@@ -31,14 +33,11 @@ func (m Model) String() string {
 	return m.Name + ":" + strconv.Itoa(m.Version)
 }
 
-// Unregistered is what Label puts before a model that no registry has.
-const Unregistered = "local/"
-
 // Label is NAME:VERSION for a registered model, and local/NAME:VERSION for one
 // from this machine: a registered model of the same name may be another.
 func (m Model) Label() string {
 	if m.Path != "" {
-		return Unregistered + m.String()
+		return endpoint.FromFile + m.String()
 	}
 	return m.String()
 }

@@ -330,7 +330,7 @@ func environment(v endpoint.Version) *EnvironmentDetails {
 func models(references []string) []ModelDetails {
 	told := []ModelDetails{}
 	for _, id := range references {
-		name, version, _ := strings.Cut(strings.TrimPrefix(id, "local/"), ":")
+		name, version, _ := strings.Cut(strings.TrimPrefix(id, endpoint.FromFile), ":")
 		told = append(told, ModelDetails{ID: id, Name: name, Version: version})
 	}
 	return told
