@@ -67,6 +67,11 @@ check: ## Run everything: lint, tests, archives, and the suite on a cluster.
 	echo "make check: $$result after $$(($$(date +%s) - start)) s"; \
 	[ $$result = ok ]
 
+# Nothing to do where Python and curl are.
+.PHONY: needs
+needs:
+	@hack/needs
+
 .PHONY: lint
 lint: ## Check the style of the code and who imports whom.
 	$(call TOOL,golangci-lint) golangci-lint run
@@ -75,11 +80,11 @@ lint: ## Check the style of the code and who imports whom.
 test: test-unit test-chart test-dist ## Run all tests that need neither a cluster nor the engines.
 
 .PHONY: test-unit
-test-unit: ## Test the packages.
+test-unit: needs ## Test the packages.
 	@$(GO) test $(UNIT_PACKAGES)
 
 .PHONY: conformance
-conformance: ## Compare the reading of v1's files with Microsoft's own, on generated files.
+conformance: needs ## Compare the reading of v1's files with Microsoft's own, on generated files.
 	$(GO) run ./hack/conformance
 
 .PHONY: test-chart
@@ -96,7 +101,7 @@ test-dist: ## Test the release archive and install it with krew.
 	$(GO) test -timeout 20m ./hack/dist
 
 .PHONY: e2e
-e2e: ## Run the suite on a cluster on this machine.
+e2e: needs ## Run the suite on a cluster on this machine.
 	@cluster=$$($(GO) run ./hack/cluster up) && eval "$$cluster" && \
 	AML_E2E=1 $(GO) test ./e2e -v -count=1 -timeout 25m
 

@@ -57,12 +57,7 @@ func (e environment) make(ctx context.Context, interpreter string, log io.Writer
 		return err
 	}
 	if err := command(ctx, log, interpreter, "-m", "venv", e.dir); err != nil {
-		if installErr := installVenv(ctx, log); installErr != nil {
-			return fmt.Errorf("python's venv module is needed, install python3-venv: %w", errors.Join(err, installErr))
-		}
-		if err := command(ctx, log, interpreter, "-m", "venv", "--clear", e.dir); err != nil {
-			return err
-		}
+		return fmt.Errorf("python's venv module is needed, install python3-venv: %w", err)
 	}
 	list := filepath.Join(e.dir, "requirements.txt")
 	if err := os.WriteFile(list, requirements, 0o644); err != nil {
@@ -70,18 +65,6 @@ func (e environment) make(ctx context.Context, interpreter string, log io.Writer
 	}
 	return command(ctx, log, e.python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
 		"--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", list)
-}
-
-// installVenv gets the module where the system has it in a package of its own:
-// on Debian and Ubuntu, for root.
-func installVenv(ctx context.Context, log io.Writer) error {
-	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		return errors.New("that takes root on Debian or Ubuntu")
-	}
-	if err := command(ctx, log, "apt-get", "update", "-qq"); err != nil {
-		return err
-	}
-	return command(ctx, log, "apt-get", "install", "-qq", "-y", "--no-install-recommends", "python3-venv")
 }
 
 func command(ctx context.Context, log io.Writer, name string, args ...string) error {
