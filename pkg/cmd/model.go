@@ -58,6 +58,16 @@ func (m *modelCommand) open() (image.Models, error) {
 		Log: func(line string) { m.tell("model: %s", line) }}}, nil
 }
 
+// named is open with the model that the arguments name.
+func (m *modelCommand) named(c *cobra.Command, ref modelRef, args []string) (image.Models, image.Model, error) {
+	model, err := ref.parse(c, args)
+	if err != nil {
+		return image.Models{}, model, err
+	}
+	models, err := m.open()
+	return models, model, err
+}
+
 // modelRef is the model that an argument or --model-id names.
 type modelRef struct{ id string }
 

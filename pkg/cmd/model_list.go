@@ -75,11 +75,7 @@ func newModelShow(o *options) *cobra.Command {
 			if f.name != "" {
 				args = append(args, f.name)
 			}
-			model, err := ref.parse(c, args)
-			if err != nil {
-				return err
-			}
-			models, err := m.open()
+			models, model, err := m.named(c, ref, args)
 			if err != nil {
 				return err
 			}
@@ -128,7 +124,7 @@ func newModelUpdate(o *options) *cobra.Command {
 		Long: "Change the description, tags and properties of a model; its files stay. Without a version, the highest.\n" +
 			"Properties can be added and never changed.",
 		RunE: func(c *cobra.Command, args []string) error {
-			model, err := ref.parse(c, args)
+			models, model, err := m.named(c, ref, args)
 			if err != nil {
 				return err
 			}
@@ -141,10 +137,6 @@ func newModelUpdate(o *options) *cobra.Command {
 			}
 			if c.Flags().Changed("description") {
 				change.Description = &description
-			}
-			models, err := m.open()
-			if err != nil {
-				return err
 			}
 			now, err := models.Find(c.Context(), model.Name, model.Version)
 			if err != nil {
@@ -181,11 +173,7 @@ func newModelDownload(o *options) *cobra.Command {
 		Short: "Download the file or folder of a registered model",
 		Long:  "Download the file or folder of a registered model; without a version, the highest.",
 		RunE: func(c *cobra.Command, args []string) error {
-			model, err := ref.parse(c, args)
-			if err != nil {
-				return err
-			}
-			models, err := m.open()
+			models, model, err := m.named(c, ref, args)
 			if err != nil {
 				return err
 			}
