@@ -21,6 +21,7 @@ func (v Values) Endpoint(name string) endpoint.Endpoint {
 		Auth:     endpoint.Auth{Mode: endpoint.AuthMode(v.Auth.Mode), ExistingSecret: v.Auth.ExistingSecret},
 		Default:  v.DefaultVersion,
 		Control:  v.ControlVersion,
+		Sticky:   v.Stickiness.sticky(),
 		Versions: make(map[string]endpoint.Version, len(v.Versions)),
 	}
 	for name, version := range v.Versions {
@@ -37,6 +38,7 @@ func (v Values) With(e endpoint.Endpoint, fresh VersionValues) Values {
 	v.Purpose = string(e.Purpose)
 	v.Auth = AuthValues{Mode: string(e.Auth.Mode), ExistingSecret: e.Auth.ExistingSecret}
 	v.DefaultVersion, v.ControlVersion = e.Default, e.Control
+	v.Stickiness = stickiness(e.Sticky)
 	versions := make(map[string]VersionValues, len(e.Versions))
 	for name, version := range e.Versions {
 		base, known := v.Versions[name]
@@ -54,6 +56,7 @@ func (v VersionValues) version() endpoint.Version {
 		About:           v.about(),
 		Models:          slices.Clone(v.Models),
 		Traffic:         v.Traffic,
+		Mirror:          v.Mirror,
 		Image:           v.Image,
 		EntryScript:     v.EntryScript,
 		SourceDirectory: v.SourceDirectory,
@@ -91,7 +94,7 @@ func (v VersionValues) scaling() endpoint.Scaling {
 func (v VersionValues) with(m endpoint.Version) VersionValues {
 	v.AboutValues = about(m.About)
 	v.Models = append([]string{}, m.Models...)
-	v.Traffic = m.Traffic
+	v.Traffic, v.Mirror = m.Traffic, m.Mirror
 	v.Image, v.EntryScript, v.SourceDirectory, v.ModelDir = m.Image, m.EntryScript, m.SourceDirectory, m.ModelDir
 	v.Env, v.Workers = texts(m.Env), max(m.Workers, 1)
 	v.Resources = ResourceValues{
@@ -111,6 +114,22 @@ func (v VersionValues) with(m endpoint.Version) VersionValues {
 	v.Probes = ProbeValues{
 		StartupTimeoutSeconds: int(m.Probes.StartupTimeout / time.Second),
 		Liveness:              LivenessValues(m.Probes.Liveness),
+	}
+	return v
+}
+
+func (v StickinessValues) sticky() endpoint.Sticky {
+	s := endpoint.Sticky{Header: v.Header}
+	for _, r := range v.Ranges {
+		s.Ranges = append(s.Ranges, endpoint.Range(r))
+	}
+	return s
+}
+
+func stickiness(s endpoint.Sticky) StickinessValues {
+	v := StickinessValues{Header: s.Header, Ranges: []RangeValues{}}
+	for _, r := range s.Ranges {
+		v.Ranges = append(v.Ranges, RangeValues(r))
 	}
 	return v
 }

@@ -14,6 +14,8 @@ type Values struct {
 	DefaultVersion   string                   `json:"defaultVersion"`
 	ControlVersion   string                   `json:"controlVersion"`
 	Versions         map[string]VersionValues `json:"versions"`
+	Stickiness       StickinessValues         `json:"stickiness"`
+	Routing          RoutingValues            `json:"routing"`
 	Router           RouterValues             `json:"router"`
 	Limiter          LimiterValues            `json:"limiter"`
 	ImagePullSecrets []string                 `json:"imagePullSecrets"`
@@ -38,6 +40,7 @@ type VersionValues struct {
 	AboutValues
 	Models          []string          `json:"models"`
 	Traffic         float64           `json:"traffic"`
+	Mirror          float64           `json:"mirror"`
 	Image           string            `json:"image"`
 	ImagePullPolicy string            `json:"imagePullPolicy"`
 	Command         []string          `json:"command"`
@@ -61,6 +64,38 @@ type VersionValues struct {
 	Tolerations    []any             `json:"tolerations"`
 	Affinity       map[string]any    `json:"affinity"`
 	PodAnnotations map[string]string `json:"podAnnotations"`
+}
+
+// StickinessValues keep callers with one version.
+type StickinessValues struct {
+	Header string        `json:"header"`
+	Ranges []RangeValues `json:"ranges"`
+}
+
+// RangeValues is a part of all callers, which ends at so many millionths.
+type RangeValues struct {
+	Version string `json:"version"`
+	Until   int    `json:"until"`
+}
+
+// The modes of RoutingValues.
+const (
+	RouterMode  = "router"
+	GatewayMode = "gateway"
+)
+
+// RoutingValues say what splits the requests.
+type RoutingValues struct {
+	Mode    string        `json:"mode"`
+	Gateway GatewayValues `json:"gateway"`
+}
+
+// GatewayValues name a Gateway of the Gateway API.
+type GatewayValues struct {
+	Name        string   `json:"name"`
+	Namespace   string   `json:"namespace"`
+	SectionName string   `json:"sectionName"`
+	Hostnames   []string `json:"hostnames"`
 }
 
 // ResourceValues are requests and limits by resource name (cpu, memory).

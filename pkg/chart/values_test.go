@@ -64,6 +64,8 @@ func TestAnEndpointSurvivesTheWayThroughValues(t *testing.T) {
 	want := endpoint.Endpoint{
 		Name: "diabetes", About: about("endpoint"), Purpose: endpoint.FastProd, Default: "blue", Control: "green",
 		Auth: endpoint.Auth{Mode: endpoint.AuthKey, ExistingSecret: "diabetes-keys"},
+		Sticky: endpoint.Sticky{Header: "x-user", Ranges: []endpoint.Range{
+			{Version: "green", Until: 205_000}, {Version: "blue", Until: endpoint.WholeRange}}},
 		Versions: map[string]endpoint.Version{
 			"blue": {
 				About: about("blue"), Models: []string{"diabetes:1"},

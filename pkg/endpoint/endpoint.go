@@ -55,7 +55,9 @@ type Endpoint struct {
 	Default string
 	// Control names the version that the others are treatments of; empty for
 	// none. It is a label: it does not change where requests go.
-	Control  string
+	Control string
+	// Sticky keeps each caller with one version.
+	Sticky   Sticky
 	Versions map[string]Version
 }
 
@@ -86,6 +88,9 @@ type Version struct {
 	// Traffic is the percentile declared for this version, 0 to 100. What the
 	// default version really gets is told by Endpoint.Effective.
 	Traffic float64
+	// Mirror is the percentage of the requests that the version gets a copy of,
+	// whose answers nobody sees. A version with traffic gets none.
+	Mirror float64
 
 	Image           string
 	EntryScript     string

@@ -5,6 +5,8 @@ package endpoint_test
 
 import (
 	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +127,19 @@ func TestDeleteVersionMakesTheOneLeftTheDefault(t *testing.T) {
 	}
 }
 
+func TestPromoteGivesAVersionEverythingAndTellsWhoHadIt(t *testing.T) {
+	t.Parallel()
+	e := of("blue", map[string]float64{"blue": 10, "green": 20, "red": 5, "pink": 0})
+	got, relieved, err := e.Promote("green")
+	want := map[string]float64{"blue": 0, "green": 100, "red": 0, "pink": 0}
+	if err != nil || got.Default != "green" || !maps.Equal(got.Effective(), want) || !slices.Equal(relieved, []string{"blue", "red"}) {
+		t.Errorf("got %v, default %s, relieved %v, %v", got.Effective(), got.Default, relieved, err)
+	}
+	if _, _, err := e.Promote("white"); err == nil || !strings.Contains(err.Error(), `"white" is not a version`) {
+		t.Errorf("a version that is not there: %v", err)
+	}
+}
+
 // Whatever is asked of an endpoint, it stays valid, its shares sum to 100, and
 // a refusal leaves it as it was.
 func TestEveryReachableEndpointIsValid(t *testing.T) {
@@ -136,10 +151,10 @@ func TestEveryReachableEndpointIsValid(t *testing.T) {
 			t.Fatal(err)
 		}
 		names := rapid.SampledFrom([]string{"one", "two", "three", "four", "five", "six", "seven"})
-		percentile := rapid.Custom(func(t *rapid.T) float64 { return float64(rapid.IntRange(-10, 1100000).Draw(t, "p")) / 10000 })
+		percentile := rapid.Custom(func(t *rapid.T) float64 { return float64(rapid.IntRange(-10, 11000).Draw(t, "p")) / 100 })
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			before, name, p := e.Clone(), names.Draw(t, "name"), percentile.Draw(t, "traffic")
-			switch rapid.IntRange(0, 3).Draw(t, "verb") {
+			switch rapid.IntRange(0, 7).Draw(t, "verb") {
 			case 0:
 				e, err = e.Put(name, version(0), endpoint.Placement{Traffic: &p, Default: p > 50})
 			case 1:
@@ -148,6 +163,14 @@ func TestEveryReachableEndpointIsValid(t *testing.T) {
 				e, err = e.DeleteVersion(name)
 			case 3:
 				e, err = e.SetDefault(name)
+			case 4:
+				e, _, err = e.Promote(name)
+			case 5:
+				e, err = e.SetControl(name)
+			case 6:
+				e, err = e.SetMirror(map[string]float64{name: p})
+			case 7:
+				e, err = e.SetSticky(rapid.SampledFrom([]string{"", "x-user", "x user"}).Draw(t, "header"))
 			}
 			checkReachable(t, before, e, err)
 		}
@@ -165,7 +188,8 @@ func checkReachable(t *rapid.T, before, after endpoint.Endpoint, refusal error) 
 	if sum < 99.99999 || sum > 100.00001 {
 		t.Fatalf("shares sum to %v: %v", sum, after.Effective())
 	}
-	if refusal != nil && (!maps.Equal(before.Effective(), after.Effective()) || before.Default != after.Default) {
+	if refusal != nil && !reflect.DeepEqual(before, after) {
 		t.Fatalf("%v changed %v into %v", refusal, before, after)
 	}
+	checkRanges(t, before, after)
 }

@@ -19,14 +19,22 @@ const unitsPerPercent = 10_000
 // percentiles.
 func (e Endpoint) Effective() map[string]float64 {
 	shares := make(map[string]float64, len(e.Versions))
-	for name, v := range e.Versions {
-		shares[name] = v.Traffic
-	}
-	if _, ok := shares[e.Default]; ok {
-		rest := 100*unitsPerPercent - e.declared()
-		shares[e.Default] = float64(units(shares[e.Default])+rest) / unitsPerPercent
+	for name, weight := range e.weights() {
+		shares[name] = float64(weight) / unitsPerPercent
 	}
 	return shares
+}
+
+// weights are the effective shares in units of 0.0001 %.
+func (e Endpoint) weights() map[string]int {
+	weights := make(map[string]int, len(e.Versions))
+	for name, v := range e.Versions {
+		weights[name] = int(units(v.Traffic))
+	}
+	if _, ok := weights[e.Default]; ok {
+		weights[e.Default] += int(100*unitsPerPercent - e.declared())
+	}
+	return weights
 }
 
 // FormatPercent writes a percentile as briefly as it can be: "20", "2.5".

@@ -30,7 +30,7 @@ func (e Endpoint) Put(name string, v Version, p Placement) (Endpoint, error) {
 			e.Name, len(e.Versions), e.split())
 	}
 	next := e.Clone()
-	v.Traffic = old.Traffic
+	v.Traffic, v.Mirror = old.Traffic, old.Mirror
 	if p.Traffic != nil {
 		v.Traffic = *p.Traffic
 	}
@@ -41,9 +41,18 @@ func (e Endpoint) Put(name string, v Version, p Placement) (Endpoint, error) {
 	if p.Control {
 		next.Control = name
 	}
+	return e.to(next)
+}
+
+// to returns next, which a transition made of e, with what follows from its
+// split: who gets requests gets no copies, and callers stay with their version
+// if they can. It refuses what is not valid.
+func (e Endpoint) to(next Endpoint) (Endpoint, error) {
+	next = next.unmirrored()
 	if err := next.Validate(); err != nil {
 		return e, err
 	}
+	next.Sticky.Ranges = next.assigned(e.Sticky.Ranges)
 	return next, nil
 }
 
@@ -61,10 +70,28 @@ func (e Endpoint) SetTraffic(percentiles map[string]float64) (Endpoint, error) {
 		v.Traffic = percentiles[name]
 		next.Versions[name] = v
 	}
-	if err := next.Validate(); err != nil {
-		return e, err
+	return e.to(next)
+}
+
+// Promote returns e with all its traffic on one version, which becomes the
+// default: all percentiles are 0. relieved are the versions that had a share
+// and have none now, by name. It refuses a version that does not exist.
+func (e Endpoint) Promote(name string) (next Endpoint, relieved []string, err error) {
+	if err := e.Has(name); err != nil {
+		return e, nil, err
 	}
-	return next, nil
+	next = e.Clone()
+	next.Default = name
+	for other, v := range e.Versions {
+		if other != name && e.weights()[other] > 0 {
+			relieved = append(relieved, other)
+		}
+		v.Traffic = 0
+		next.Versions[other] = v
+	}
+	slices.Sort(relieved)
+	next, err = e.to(next)
+	return next, relieved, err
 }
 
 // DeleteVersion returns e without a version. The default version can go when
@@ -91,17 +118,30 @@ func (e Endpoint) DeleteVersion(name string) (Endpoint, error) {
 	if e.Control == name {
 		next.Control = ""
 	}
-	return next, nil
+	return e.to(next)
 }
 
 // SetDefault returns e with another default version; percentiles stay.
 func (e Endpoint) SetDefault(name string) (Endpoint, error) {
-	if !slices.Contains(e.VersionNames(), name) {
-		return e, e.unknown(name)
+	if err := e.Has(name); err != nil {
+		return e, err
 	}
 	next := e.Clone()
 	next.Default = name
-	return next, nil
+	return e.to(next)
+}
+
+// SetControl returns e with the version that the others are treatments of; an
+// empty name for none. It is a label: no request goes elsewhere.
+func (e Endpoint) SetControl(name string) (Endpoint, error) {
+	if name != "" {
+		if err := e.Has(name); err != nil {
+			return e, err
+		}
+	}
+	next := e.Clone()
+	next.Control = name
+	return e.to(next)
 }
 
 // Has returns nil when there is a version of the name, and otherwise an error

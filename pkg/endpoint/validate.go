@@ -30,7 +30,8 @@ func ValidateName(kind, name string) error {
 // Validate returns everything that is wrong with e, joined; nil when e can be
 // deployed as it stands.
 func (e Endpoint) Validate() error {
-	findings := []error{ValidateName("endpoint", e.Name), e.validateRoles(), e.validateTraffic(), e.validateAuth()}
+	findings := []error{ValidateName("endpoint", e.Name), e.validateRoles(), e.validateTraffic(), e.validateAuth(),
+		e.validateSticky(), e.validateMirror()}
 	if n := len(e.Versions); n > MaxVersions {
 		findings = append(findings, fmt.Errorf("endpoint %q has %d versions: %d at most, delete one first",
 			e.Name, n, MaxVersions))
