@@ -135,16 +135,13 @@ func (r report) allOK(t *testing.T) report {
 	return r
 }
 
-// within5Sigma ends the test if so few or so many answers of a version come
-// once in two million tries when its share is what it should be.
-func (r report) within5Sigma(t *testing.T, version string, percent float64) {
+// nearly ends the test unless a version answered its share of the requests, but
+// for a few: each worker of each router goes its own way.
+func (r report) nearly(t *testing.T, version string, percent float64) {
 	t.Helper()
-	n, p := float64(r.Sent), percent/100
-	want, bound := n*p, 5*math.Sqrt(n*p*(1-p))
-	got := float64(r.Versions[version])
-	t.Logf("%s answered %.0f of %.0f requests (%.2f %%; %.2f %% ± %.2f allowed)",
-		version, got, n, 100*got/n, percent, 100*bound/n)
-	if math.Abs(got-want) > bound {
-		t.Errorf("%s answered %.0f of %.0f requests, not %.0f ± %.0f", version, got, n, want, bound)
+	want, got := float64(r.Sent)*percent/100, float64(r.Versions[version])
+	t.Logf("%s answered %.0f of %d requests, %.0f wanted", version, got, r.Sent, want)
+	if math.Abs(got-want) > 8 {
+		t.Errorf("%s answered %.0f of %d requests, not %.0f ± 8", version, got, r.Sent, want)
 	}
 }

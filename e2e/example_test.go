@@ -33,7 +33,7 @@ func TestTheExampleAnswersAsItsModelsDoWhereTheyWereTrained(t *testing.T) {
 	sample, err := os.ReadFile(filepath.Join(folder, "sample.json"))
 	must(t, err)
 	r := s.client().send(s.url("diabetes"), 2000, bearer(s.key("diabetes")), "-clients", "1", "-body", string(sample)).allOK(t)
-	r.within5Sigma(t, "green", 20)
+	r.nearly(t, "green", 20)
 	for version, answer := range answers {
 		if r.Bodies[answer] != r.Versions[version] {
 			t.Errorf("%s answered %d times, but %d answers are %s: %v",

@@ -19,7 +19,7 @@ func TestTheSplitIsExactAndAPinIsAPin(t *testing.T) {
 	url, body := s.url("echo"), "-body={}"
 
 	r := c.send(url, 2000, key, body).allOK(t)
-	r.within5Sigma(t, "green", 20)
+	r.nearly(t, "green", 20)
 	sky, grass := r.Bodies[`{"model": "sky"}`], r.Bodies[`{"model": "grass"}`]
 	if sky != r.Versions["blue"] || grass != r.Versions["green"] || sky+grass != 2000 {
 		t.Errorf("answers %v do not agree with versions %v", r.Bodies, r.Versions)

@@ -76,7 +76,7 @@ func (s *space) splits(c *client, key string, want map[string]float64) {
 	}
 	r := c.send(s.url("echo"), 2000, key, "-body={}").allOK(s.t)
 	for version, percent := range want {
-		r.within5Sigma(s.t, version, percent)
+		r.nearly(s.t, version, percent)
 	}
 }
 

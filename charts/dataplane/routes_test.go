@@ -163,13 +163,7 @@ func (r *router) share(n int) map[string]float64 {
 	return shares
 }
 
-// within5Sigma tells whether a share of n independent draws may be seen when
-// the true one is percent; a right split fails once in 1.7 million runs.
-func within5Sigma(seen, percent float64, n int) bool {
-	sigma := math.Sqrt(percent * (100 - percent) / float64(n))
-	return math.Abs(seen-percent) <= 5*sigma+1e-6
-}
-
+// A share is met within a few requests, not only on the average.
 func TestSplit(t *testing.T) {
 	c := newCluster(t)
 	for _, version := range []string{"blue", "green", "red"} {
@@ -193,9 +187,12 @@ func TestSplit(t *testing.T) {
 		r.apply(values(split.green, split.red))
 		seen := r.share(n)
 		for version, percent := range split.want {
-			if !within5Sigma(seen[version], percent, n) {
-				t.Errorf("green %s, red %s: version %s got %.2f %%, want %.2f %%", split.green, split.red, version,
-					seen[version], percent)
+			// Two workers, each within 4; the standard deviation of independent draws would be 18.
+			got, want := seen[version]*n/100, percent*n/100
+			t.Logf("%s: %.0f of %d, %.1f wanted", version, got, n, want)
+			if math.Abs(got-want) > 8 {
+				t.Errorf("green %s, red %s: version %s got %.0f of %d requests, want %.1f ± 8", split.green, split.red,
+					version, got, n, want)
 			}
 		}
 	}

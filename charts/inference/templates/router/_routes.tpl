@@ -108,7 +108,7 @@ resources:
       direct_response: {status: 404, body: {inline_string: "no such path: use {{ $prefix }}/score\n"}}
 {{- end }}
 
-{{/* Chooses the cluster of a request by the weights, in Lua. */}}
+{{/* Chooses the cluster of a request by the weights, in Lua. 618033 is the golden section of a million, and has no divisor in common with it. */}}
 {{- define "inference.envoy.split" -}}
 local default = "{{ .Values.defaultVersion }}"
 -- {cluster, millionths}; what is left is the default version's
@@ -120,11 +120,18 @@ local shares = {
 {{- end }}
 }
 local known = { {{- range $name, $_ := .Values.versions }}"{{ $name }}", {{ end -}} }
--- every worker of every router would draw the same numbers otherwise
+-- Each worker of each router begins somewhere else, and goes on by the golden section: so every share is met within
+-- a few requests and not only on the average, and after a million requests to the last one.
 math.randomseed(os.time() + (tonumber(tostring({}):match("0x(%x+)"), 16) or 0) % 1000000007)
+local position = math.random(0, 999999)
+
+local function next_draw()
+  position = (position + 618033) % 1000000
+  return position
+end
 
 function envoy_on_route(handle)
-  local draw = math.random(0, 999999)
+  local draw = next_draw()
   for _, share in ipairs(shares) do
     if draw < share[2] then
       if handle:getCluster(share[1]) then return share[1] end
