@@ -11,6 +11,7 @@ import (
 	"time"
 
 	helmaction "helm.sh/helm/v3/pkg/action"
+	helmchart "helm.sh/helm/v3/pkg/chart"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 )
 
@@ -30,15 +31,40 @@ const patience = 5 * time.Minute
 // ErrTooLarge, ErrNoNamespace, ErrForbidden, ErrUnauthorized, ErrUnreachable, and
 // what change returned; then nothing was changed.
 func (c *Client) Apply(ctx context.Context, name string, change Change, o ApplyOptions) (Result, error) {
+	return c.make(ctx, name, func(at situation) (wanted, error) {
+		values, err := propose(change, at)
+		return wanted{values: values, description: o.Description}, err
+	}, o)
+}
+
+// wanted is what the next revision is to be.
+type wanted struct {
+	values      map[string]any
+	description string
+	// earlier is the revision that it is again; nil: a new one, of our chart.
+	earlier *helmrelease.Release
+}
+
+// chart is the one that the revision is made with.
+func (w wanted) chart(ours *helmchart.Chart) *helmchart.Chart {
+	if w.earlier != nil {
+		return w.earlier.Chart
+	}
+	return ours
+}
+
+// make makes the revision that want chooses, or tries it out.
+func (c *Client) make(ctx context.Context, name string, want func(situation) (wanted, error),
+	o ApplyOptions) (Result, error) {
 	if c.opts.Chart == nil || c.opts.Chart.Metadata == nil {
-		return Result{}, errors.New("apply: no chart given")
+		return Result{}, errors.New("change an endpoint: no chart given")
 	}
 	if o.DryRun != DryRunNone {
-		return c.dryRun(ctx, name, change, o)
+		return c.dryRun(ctx, name, want, o)
 	}
 	var result Result
 	err := c.underLease(ctx, name, func(ctx context.Context, s *session) (err error) {
-		result, err = s.apply(ctx, change, o)
+		result, err = s.make(ctx, want, o)
 		s.gone(ctx, result, err, o)
 		return err
 	})
@@ -61,31 +87,49 @@ func (s *session) gone(ctx context.Context, r Result, failure error, o ApplyOpti
 	}
 }
 
-func (s *session) apply(ctx context.Context, change Change, o ApplyOptions) (Result, error) {
+func (s *session) make(ctx context.Context, want func(situation) (wanted, error), o ApplyOptions) (Result, error) {
 	at, recovered, err := s.settle(ctx)
-	result := Result{Recovered: recovered, Previous: previous(at)}
+	result := Result{Recovered: recovered}
 	if err != nil {
+		result.Previous = previous(at)
 		return result, err
 	}
-	values, err := propose(change, at)
-	if err != nil {
+	w, err := s.choose(ctx, at, want, &result, o)
+	if err != nil || result.Action == Unchanged {
 		return result, err
 	}
-	same, err := s.unchanged(ctx, at, values)
-	if err != nil {
-		return result, s.explain(err)
-	}
-	if same {
-		result.Action, result.Release = Unchanged, *result.Previous
-		return result, nil
-	}
-	result.Action = actionFor(at)
-	release, cause := s.enact(ctx, at, values, o)
+	release, cause := s.enact(ctx, at, w, o)
 	if cause != nil {
 		return s.fail(ctx, at, result, cause, o)
 	}
 	result.Release = typed(release)
 	return result, nil
+}
+
+// choose asks what the next revision is to be, and whether it is there already.
+func (s *session) choose(ctx context.Context, at situation, want func(situation) (wanted, error),
+	result *Result, o ApplyOptions) (wanted, error) {
+	result.Previous = previous(at)
+	w, err := want(at)
+	if err != nil {
+		return w, err
+	}
+	if w.earlier != nil {
+		result.Earlier = w.earlier.Version
+	}
+	same, err := s.unchanged(ctx, at, w)
+	if err != nil {
+		return w, s.explain(err)
+	}
+	if same {
+		result.Action, result.Release = Unchanged, *result.Previous
+		return w, nil
+	}
+	result.Action = actionFor(at)
+	if o.Prepare != nil {
+		err = o.Prepare(ctx, result.Previous, w.values)
+	}
+	return w, err
 }
 
 func actionFor(at situation) Action {
@@ -171,9 +215,9 @@ func (s *session) mark(ctx context.Context, at situation) error {
 	return s.explain(config.Releases.Update(&revision))
 }
 
-// enact installs or upgrades, Ready included. The error is the cause, in our words.
-func (s *session) enact(ctx context.Context, at situation, values map[string]any,
-	o ApplyOptions) (*helmrelease.Release, error) {
+// enact installs, upgrades or goes back, Ready included. The error is the cause,
+// in our words.
+func (s *session) enact(ctx context.Context, at situation, w wanted, o ApplyOptions) (*helmrelease.Release, error) {
 	config, g, err := s.configure(ctx)
 	if err != nil {
 		return nil, s.explain(err)
@@ -182,10 +226,13 @@ func (s *session) enact(ctx context.Context, at situation, values map[string]any
 	g.installing = at.next != stepUpgrade
 	var release *helmrelease.Release
 	helmCtx := context.WithoutCancel(ctx) // see gate
-	if at.next == stepUpgrade {
-		release, err = s.upgrade(config, o).RunWithContext(helmCtx, s.name, s.opts.Chart, values)
-	} else {
-		release, err = s.install(config, at, o).RunWithContext(helmCtx, s.opts.Chart, values)
+	switch {
+	case w.earlier != nil:
+		release, err = s.goBack(config, g, at, w, o)
+	case at.next == stepUpgrade:
+		release, err = s.upgrade(config, w, o).RunWithContext(helmCtx, s.name, s.opts.Chart, w.values)
+	default:
+		release, err = s.install(config, at, w, o).RunWithContext(helmCtx, s.opts.Chart, w.values)
 	}
 	switch {
 	case err == nil:
@@ -198,10 +245,11 @@ func (s *session) enact(ctx context.Context, at situation, values map[string]any
 	return release, s.explain(err)
 }
 
-func (s *session) install(config *helmaction.Configuration, at situation, o ApplyOptions) *helmaction.Install {
+func (s *session) install(config *helmaction.Configuration, at situation, w wanted,
+	o ApplyOptions) *helmaction.Install {
 	install := helmaction.NewInstall(config)
 	install.ReleaseName, install.Namespace = s.name, s.opts.Namespace
-	install.Description = o.Description
+	install.Description = w.description
 	install.SkipCRDs = true
 	install.Wait, install.Timeout = true, cmp.Or(o.Timeout, hookTimeout)
 	// After an uninstall that kept the history, the name counts as used.
@@ -209,10 +257,10 @@ func (s *session) install(config *helmaction.Configuration, at situation, o Appl
 	return install
 }
 
-func (s *session) upgrade(config *helmaction.Configuration, o ApplyOptions) *helmaction.Upgrade {
+func (s *session) upgrade(config *helmaction.Configuration, w wanted, o ApplyOptions) *helmaction.Upgrade {
 	upgrade := helmaction.NewUpgrade(config)
 	upgrade.Namespace = s.opts.Namespace
-	upgrade.Description = o.Description
+	upgrade.Description = w.description
 	upgrade.MaxHistory = maxHistory
 	upgrade.SkipCRDs = true
 	upgrade.Wait, upgrade.Timeout = true, cmp.Or(o.Timeout, hookTimeout)

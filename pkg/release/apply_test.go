@@ -300,7 +300,7 @@ func TestApplySaysWhenUndoingFails(t *testing.T) {
 		"deploy again, or delete the endpoint")
 	w.cluster.Refuse = nil
 	w.mustApply(versions("blue=a:3"))
-	w.wantHistory("1 superseded", "2 superseded", "3 failed", "4 deployed")
+	w.wantHistory("1 superseded", "2 failed", "3 failed", "4 deployed")
 }
 
 func TestApplyKeepsTenRevisions(t *testing.T) {

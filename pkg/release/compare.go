@@ -56,15 +56,15 @@ func (c *Client) newer(name string, at situation) error {
 
 // unchanged tells whether what is asked for is there already: the last revision
 // is in force, with these values and this chart, and none of its objects is missing.
-func (s *session) unchanged(ctx context.Context, at situation, values map[string]any) (bool, error) {
-	if at.state != stateDeployed {
+func (s *session) unchanged(ctx context.Context, at situation, w wanted) (bool, error) {
+	if at.state != stateDeployed || w.earlier != nil && w.earlier.Manifest != at.last.Manifest {
 		return false, nil
 	}
 	have, err := normal(at.last.Config)
-	if err != nil || !reflect.DeepEqual(have, values) {
+	if err != nil || !reflect.DeepEqual(have, w.values) {
 		return false, err
 	}
-	if digest(at.last.Chart) != digest(s.opts.Chart) {
+	if digest(at.last.Chart) != digest(w.chart(s.opts.Chart)) {
 		return false, nil
 	}
 	_, g, err := s.configure(ctx)

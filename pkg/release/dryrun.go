@@ -14,8 +14,9 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 )
 
-// dryRun tells what Apply would do. It takes no Lease: that would be a change.
-func (c *Client) dryRun(ctx context.Context, name string, change Change, o ApplyOptions) (Result, error) {
+// dryRun tells what make would do. It takes no Lease: that would be a change.
+func (c *Client) dryRun(ctx context.Context, name string, want func(situation) (wanted, error),
+	o ApplyOptions) (Result, error) {
 	s := &session{Client: c, name: name, lines: &lines{}, fence: func() error {
 		return errors.New("a dry run writes nothing")
 	}}
@@ -26,25 +27,18 @@ func (c *Client) dryRun(ctx context.Context, name string, change Change, o Apply
 	if err := c.refuse(name, at); err != nil {
 		return Result{}, err
 	}
-	result := Result{Previous: previous(at), Action: actionFor(at)}
-	values, err := propose(change, at)
-	if err != nil {
+	var result Result
+	w, err := s.choose(ctx, at, want, &result, o)
+	if err != nil || result.Action == Unchanged {
 		return result, err
 	}
-	same, err := s.unchanged(ctx, at, values)
-	if err != nil {
-		return result, c.explain(err)
-	}
-	if same {
-		result.Action, result.Release = Unchanged, *result.Previous
-		return result, nil
-	}
-	release, err := s.try(ctx, at, values, o)
+	release, err := s.try(ctx, at, w, o)
 	if err != nil {
 		return result, c.explain(err)
 	}
 	result.Release = typed(release)
-	result.Release.Status, result.Release.Revision = "dry-run", 1
+	result.Release.Status, result.Release.Revision, result.Release.By = "dry-run", 1, c.opts.Holder
+	result.Release.Description = w.description
 	if at.last != nil {
 		result.Release.Revision = at.last.Version + 1
 	}
@@ -53,15 +47,19 @@ func (c *Client) dryRun(ctx context.Context, name string, change Change, o Apply
 
 // try renders what would be sent. It uses Helm's install for upgrades too: its
 // upgrade refuses while an interrupted operation has not been cleared up.
-func (s *session) try(ctx context.Context, at situation, values map[string]any,
-	o ApplyOptions) (*helmrelease.Release, error) {
-	config, _, err := s.configure(ctx)
+func (s *session) try(ctx context.Context, at situation, w wanted, o ApplyOptions) (*helmrelease.Release, error) {
+	config, g, err := s.configure(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if w.earlier != nil {
+		if o.DryRun == DryRunServer {
+			_, err = s.existing(g, at, w.earlier.Manifest)
+		}
+		return w.earlier, err
+	}
 	install := helmaction.NewInstall(config)
 	install.ReleaseName, install.Namespace = s.name, s.opts.Namespace
-	install.Description = o.Description
 	install.SkipCRDs = true
 	install.DryRun, install.DryRunOption = true, string(o.DryRun)
 	install.IsUpgrade = at.inForce != nil
@@ -72,5 +70,5 @@ func (s *session) try(ctx context.Context, at situation, values map[string]any,
 		}
 		install.ClientOnly, install.KubeVersion = true, version
 	}
-	return install.RunWithContext(ctx, s.opts.Chart, values)
+	return install.RunWithContext(ctx, s.opts.Chart, w.values)
 }

@@ -164,7 +164,7 @@ func noise(n int) string {
 func TestApplyNeedsAChart(t *testing.T) {
 	t.Parallel()
 	_, err := New(nil, Options{}).Apply(t.Context(), "iris", to(nil), ApplyOptions{})
-	wantError(t, err, "apply: no chart given")
+	wantError(t, err, "change an endpoint: no chart given")
 }
 
 func TestApplyWithoutTheNamespace(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,12 @@ type gate struct {
 	// installing makes Update wait for objects that are being deleted.
 	installing bool
 
+	// description is that of the revision, if Helm takes none.
+	description string
+	// adopted are objects of the endpoint that Helm does not know of.
+	adopted helmkube.ResourceList
+
+	updateErr  error                 // why Update failed
 	readyErr   error                 // what ready said
 	deleteErrs []error               // what Helm swallows
 	deleting   helmkube.ResourceList // what was deleted, of which Helm knows a part
@@ -68,11 +75,12 @@ func (g *gate) Create(objects helmkube.ResourceList) (*helmkube.Result, error) {
 // attempt has more. It merges three ways for all kinds: Helm's plain update
 // compares only old and new manifest for kinds it does not know, so that a field
 // somebody edited, such as the weights of an HTTPRoute, would stay.
-func (g *gate) Update(original, target helmkube.ResourceList, force bool) (*helmkube.Result, error) {
+func (g *gate) Update(original, target helmkube.ResourceList, force bool) (result *helmkube.Result, err error) {
+	defer func() { g.updateErr = err }()
 	if err := g.open(); err != nil {
 		return &helmkube.Result{}, err
 	}
-	original, err := g.leftovers(original)
+	original, err = g.leftovers(slices.Concat(original, g.adopted))
 	if err == nil {
 		err = leaveReplicas(original, target)
 	}

@@ -27,13 +27,17 @@ func (c *Client) Get(ctx context.Context, name string) (Release, error) {
 	if err := c.foreign(name, at); err != nil {
 		return Release{}, err
 	}
-	switch {
-	case at.inForce != nil:
-		return typed(at.inForce), nil
-	case at.state == stateAbsent || at.state == stateUninstalled:
-		return Release{}, c.notFound(name)
+	if at.inForce == nil {
+		return Release{}, c.noneInForce(name, at)
 	}
-	return Release{}, &explained{is: ErrNotFound, text: fmt.Sprintf(
+	return typed(at.inForce), nil
+}
+
+func (c *Client) noneInForce(name string, at situation) error {
+	if at.state == stateAbsent || at.state == stateUninstalled {
+		return c.notFound(name)
+	}
+	return &explained{is: ErrNotFound, text: fmt.Sprintf(
 		"endpoint %q has never been in force in namespace %q (%s): deploy it again, or delete it",
 		name, c.opts.Namespace, at.reason)}
 }
@@ -144,7 +148,7 @@ func typed(r *helmrelease.Release) Release {
 	}
 	return Release{
 		Name: r.Name, Namespace: r.Namespace, Revision: r.Version,
-		Status: r.Info.Status.String(), Description: r.Info.Description, Updated: r.Info.LastDeployed.Time,
+		Status: r.Info.Status.String(), Description: r.Info.Description, By: by(r), Updated: r.Info.LastDeployed.Time,
 		Created: r.Info.FirstDeployed.Time,
 		Values:  values, ChartVersion: version, Manifest: r.Manifest,
 	}

@@ -48,6 +48,8 @@ type Release struct {
 	Values       map[string]any
 	ChartVersion string
 	Description  string
+	// By is who made this revision, as user@host; empty if that was not the plugin.
+	By string
 	// Manifest holds the objects of this revision as YAML documents, hooks left out.
 	Manifest string
 	// Updated is when this revision was started, Created when the first one was.
@@ -72,7 +74,7 @@ const (
 	DryRunServer DryRun = "server"
 )
 
-// Action is what Apply did, or in a dry run would do.
+// Action is what Apply or Undo did, or in a dry run would do.
 type Action string
 
 const (
@@ -84,11 +86,17 @@ const (
 	Unchanged Action = "unchanged"
 )
 
-// ApplyOptions are the choices for one Apply.
+// ApplyOptions are the choices for one Apply or Undo.
 type ApplyOptions struct {
-	// Description is kept with the revision. Empty leaves Helm's.
+	// Description is kept with the revision. Empty leaves Helm's, and for Undo is
+	// "undo to revision N".
 	Description string
 	DryRun      DryRun
+	// Prepare is called under the Lease, just before the revision is made, with
+	// what is in force (nil: nothing) and the values that are to be. An error
+	// ends the operation, and nothing was changed. It is called in dry runs too,
+	// and not for Unchanged.
+	Prepare func(ctx context.Context, current *Release, values map[string]any) error
 	// Ready is called once the objects are in the cluster and decides whether
 	// the revision is good. Nil accepts it at once. It is not called for
 	// Unchanged and in dry runs. Its context ends with the caller's, when the
@@ -105,7 +113,7 @@ type ApplyOptions struct {
 	Timeout time.Duration
 }
 
-// Result tells what Apply did.
+// Result tells what Apply or Undo did.
 type Result struct {
 	// Release is the revision made, or the one in force if Unchanged. After a
 	// failure it is the failed revision; zero if none was made.
@@ -113,6 +121,8 @@ type Result struct {
 	// Previous is what was in force before; nil if nothing was.
 	Previous *Release
 	Action   Action
+	// Earlier is the revision that Undo went back to; 0 for Apply.
+	Earlier int
 	// RolledBack is set when the change failed and Previous is in force again.
 	RolledBack bool
 	// Recovered is set when an earlier, interrupted operation was cleared up first.
@@ -132,7 +142,8 @@ type DeleteOptions struct {
 type Options struct {
 	// Namespace is where the endpoints live; required.
 	Namespace string
-	// Chart is the chart to install. Only Apply needs it.
+	// Chart is the chart to install. Apply needs it, and Undo to know whether it
+	// is as new as what is there.
 	Chart *helmchart.Chart
 	// Clock defaults to the real one.
 	Clock clock.WithTicker

@@ -67,7 +67,7 @@ func (s *session) configure(ctx context.Context) (*helmaction.Configuration, *ga
 	}
 	config := &helmaction.Configuration{
 		KubeClient:     g,
-		Releases:       storage.Init(&records{Driver: store, fence: s.fence}),
+		Releases:       storage.Init(&records{Driver: store, fence: s.fence, gate: g, holder: s.opts.Holder}),
 		Log:            s.lines.add,
 		HookOutputFunc: func(_, _, _ string) io.Writer { return io.Discard },
 	}

@@ -5,6 +5,7 @@ package release
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -45,6 +46,8 @@ type situation struct {
 	inForce *helmrelease.Release
 	// last is the newest revision; nil: no history.
 	last *helmrelease.Release
+	// all are the revisions there are, oldest first.
+	all []*helmrelease.Release
 	// since holds the revisions from the one in force on, oldest first: all
 	// whose objects may be in the cluster.
 	since []*helmrelease.Release
@@ -58,7 +61,7 @@ func determine(history []*helmrelease.Release) situation {
 	if len(history) == 0 {
 		return situation{state: stateAbsent, next: stepInstall, reason: "no revision"}
 	}
-	s := situation{last: history[len(history)-1], since: history}
+	s := situation{last: history[len(history)-1], all: history, since: history}
 	if i := inForce(history); i >= 0 {
 		s.inForce, s.since = history[i], history[i:]
 	}
@@ -98,24 +101,37 @@ func completed(history []*helmrelease.Release) bool {
 	deployed := slices.ContainsFunc(history, func(r *helmrelease.Release) bool {
 		return r.Info.Status == helmrelease.StatusDeployed
 	})
-	return !deployed && newest(history, helmrelease.StatusSuperseded) >= 0
+	return !deployed && inForce(history) >= 0
 }
 
 // inForce returns the index of the revision that serves, or -1. Without one
 // marked as deployed it is the newest that once was: Helm never supersedes a
 // revision before its successor is good, so it is the last known to work.
 func inForce(history []*helmrelease.Release) int {
-	if i := newest(history, helmrelease.StatusDeployed); i >= 0 {
-		return i
-	}
-	return newest(history, helmrelease.StatusSuperseded)
-}
-
-func newest(history []*helmrelease.Release, status helmrelease.Status) int {
+	superseded := -1
 	for i, r := range slices.Backward(history) {
-		if r.Info.Status == status {
+		if r.Info.Status == helmrelease.StatusDeployed {
 			return i
 		}
+		if superseded < 0 && wasInForce(r) {
+			superseded = i
+		}
 	}
-	return -1
+	return superseded
+}
+
+// failure is how Helm, and we for it, begin the description of a revision that failed.
+var failure = regexp.MustCompile(`^((Release|Upgrade|Rollback) "[^"]*" failed: |interrupted while .*; marked as failed )`)
+
+// wasInForce tells whether a revision is or once was in force. Helm's rollback
+// marks the revision that it leaves as superseded even if that had failed; its
+// description still tells.
+func wasInForce(r *helmrelease.Release) bool {
+	switch r.Info.Status {
+	case helmrelease.StatusDeployed:
+		return true
+	case helmrelease.StatusSuperseded:
+		return !failure.MatchString(r.Info.Description)
+	}
+	return false
 }

@@ -27,6 +27,9 @@ const maxRecord = corev1.MaxSecretSize - 8<<10
 type records struct {
 	driver.Driver
 	fence func() error
+	gate  *gate
+	// holder is who makes the revisions.
+	holder string
 }
 
 // Create writes a new revision. Helm does this before it touches any object, so
@@ -38,13 +41,21 @@ func (r *records) Create(key string, release *helmrelease.Release) error {
 	if err := fits(release); err != nil {
 		return err
 	}
+	sign(release, r.holder)
+	if r.gate.description != "" {
+		release.Info.Description = r.gate.description
+	}
 	return r.Driver.Create(key, release)
 }
 
-// Update overwrites a revision.
+// Update overwrites a revision. It leaves one alone that Helm's rollback calls
+// superseded, though what should supersede it has failed.
 func (r *records) Update(key string, release *helmrelease.Release) error {
 	if err := r.fence(); err != nil {
 		return err
+	}
+	if release.Info.Status == helmrelease.StatusSuperseded && r.gate.updateErr != nil {
+		return nil
 	}
 	return r.Driver.Update(key, release)
 }

@@ -4,170 +4,141 @@
 package release
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"time"
+	"reflect"
+	"strconv"
+	"strings"
 
 	helmaction "helm.sh/helm/v3/pkg/action"
+	helmkube "helm.sh/helm/v3/pkg/kube"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Outcome is what became of a revision that failed.
-type Outcome string
-
-const (
-	// RolledBack means that the previous revision is in force again.
-	RolledBack Outcome = "rolled back"
-	// Uninstalled means that nothing is left: there was no previous revision.
-	Uninstalled Outcome = "uninstalled"
-	// Kept means that the failed revision is in the cluster, as asked.
-	Kept Outcome = "kept"
-	// Stuck means that undoing failed too; the next Apply or Delete clears it up.
-	Stuck Outcome = "stuck"
-	// Abandoned means that nothing was undone, because the Lease was lost and
-	// somebody else may be at work.
-	Abandoned Outcome = "abandoned"
-)
-
-// ApplyError is the failure of a revision and what was done about it. errors.Is
-// and errors.As reach the cause.
-type ApplyError struct {
-	Endpoint string
-	// Revision is the one that failed.
-	Revision int
-	Outcome  Outcome
-	// Previous is the revision in force before; 0: none.
-	Previous int
-	// Cause is why it failed: what Ready returned, or Helm's error.
-	Cause error
-	// UndoErr is why undoing failed, for Stuck.
-	UndoErr error
-	// HelmLog holds Helm's last log lines, oldest first.
-	HelmLog []string
+// Undo makes a new revision that is an earlier one again, with its chart, its
+// values and its objects byte for byte, under the endpoint's Lease. toRevision
+// names it; 0 is the last one that was in force before and is not the same as
+// what is in force now. Failures, and what is cleared up first, are as of Apply.
+//
+// It refuses a revision that does not exist or never was in force, and to go
+// back when there is nothing to go back to. Going to what is in force already is
+// Unchanged. Errors are those of Apply; ErrNotFound if nothing is in force.
+func (c *Client) Undo(ctx context.Context, name string, toRevision int, o ApplyOptions) (Result, error) {
+	return c.make(ctx, name, func(at situation) (wanted, error) {
+		if at.inForce == nil {
+			return wanted{}, c.noneInForce(name, at)
+		}
+		earlier, err := at.earlier(name, toRevision)
+		if err != nil {
+			return wanted{}, err
+		}
+		if err := c.refuse(name, situation{last: earlier}); err != nil {
+			return wanted{}, fmt.Errorf("revision %d: %w", earlier.Version, err)
+		}
+		values, err := normal(earlier.Config)
+		return wanted{
+			values: values, earlier: earlier,
+			description: cmp.Or(o.Description, fmt.Sprintf("undo to revision %d", earlier.Version)),
+		}, err
+	}, o)
 }
 
-// Error is the cause and what was done, in one line.
-func (e *ApplyError) Error() string {
-	switch e.Outcome {
-	case RolledBack:
-		return fmt.Sprintf("%v; rolled back to revision %d", e.Cause, e.Previous)
-	case Uninstalled:
-		return fmt.Sprintf("%v; uninstalled, as there was no earlier revision", e.Cause)
-	case Kept:
-		return fmt.Sprintf("%v; revision %d is kept for inspection", e.Cause, e.Revision)
-	case Stuck:
-		return fmt.Sprintf("%v; undoing revision %d failed too: %v: deploy again, or delete the endpoint",
-			e.Cause, e.Revision, e.UndoErr)
+// earlier finds the revision to go back to: number, or for 0 the newest that was
+// in force before the one in force and is not the same.
+func (at situation) earlier(name string, number int) (*helmrelease.Release, error) {
+	var good []string
+	var before *helmrelease.Release
+	for _, r := range at.all {
+		switch {
+		case r.Version == number && !wasInForce(r):
+			return nil, fmt.Errorf("revision %d of endpoint %q never was in force (%s): choose one of those that "+
+				"were, see kubectl aml history %s", number, name, r.Info.Status, name)
+		case r.Version == number:
+			return r, nil
+		case !wasInForce(r):
+			continue
+		case r.Version < at.inForce.Version && !same(r, at.inForce):
+			before = r
+		}
+		good = append(good, strconv.Itoa(r.Version))
 	}
-	return fmt.Sprintf("%v; revision %d is left as it is", e.Cause, e.Revision)
-}
-
-// Unwrap returns the cause and, if there is one, the error of undoing.
-func (e *ApplyError) Unwrap() []error {
-	if e.UndoErr == nil {
-		return []error{e.Cause}
-	}
-	return []error{e.Cause, e.UndoErr}
-}
-
-// interruption is the end of a context, in a user's words.
-type interruption struct{ cause error }
-
-func (e *interruption) Error() string { return "interrupted" }
-func (e *interruption) Unwrap() error { return e.cause }
-
-func interrupted(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	if errors.Is(cause, context.Canceled) {
-		return &interruption{cause}
-	}
-	return cause
-}
-
-// fail undoes the revision that failed, if one was made, and says so.
-func (s *session) fail(ctx context.Context, before situation, result Result, cause error,
-	o ApplyOptions) (Result, error) {
-	failure := &ApplyError{Endpoint: s.name, Cause: cause, HelmLog: s.lines.all()}
-	if before.inForce != nil {
-		failure.Previous = before.inForce.Version
-	}
-	if before.last != nil {
-		failure.Revision = before.last.Version
-	}
-	// What the caller interrupted is undone all the same, in a time of its own.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-	defer cancel()
-	now, err := s.look(ctx)
-	if err != nil {
-		failure.Revision, failure.Outcome, failure.UndoErr = failure.Revision+1, Stuck, err
-		return result, failure
-	}
-	if now.last == nil || before.last != nil && now.last.Version == before.last.Version {
-		return result, cause // Helm made no revision: nothing has changed
-	}
-	failure.Revision, result.Release = now.last.Version, typed(now.last)
-	failure.Outcome, failure.UndoErr = s.undo(ctx, before, now, o)
-	if failure.UndoErr != nil {
-		failure.HelmLog = s.lines.all()
-	}
-	result.RolledBack = failure.Outcome == RolledBack
-	return result, failure
-}
-
-func (s *session) undo(ctx context.Context, before, now situation, o ApplyOptions) (Outcome, error) {
-	var outcome Outcome
-	var err error
 	switch {
-	case s.fence() != nil:
-		return Abandoned, nil
-	case o.KeepFailed:
-		return Kept, nil
-	case before.inForce == nil:
-		s.opts.Log(fmt.Sprintf("revision %d failed: uninstalling", now.last.Version))
-		// In the background: the objects must be gone when the next deploy comes,
-		// their pods need not be.
-		outcome, err = Uninstalled, s.uninstall(ctx, now, undoTimeout, "background")
-	default:
-		s.opts.Log(fmt.Sprintf("revision %d failed: rolling back to revision %d",
-			now.last.Version, before.inForce.Version))
-		outcome, err = RolledBack, s.rollback(ctx, now, before.inForce.Version)
+	case number != 0:
+		return nil, fmt.Errorf("endpoint %q has no revision %d: those that were in force are %s; "+
+			"the last %d revisions are kept", name, number, strings.Join(good, ", "), maxHistory)
+	case before == nil:
+		return nil, fmt.Errorf("endpoint %q has nothing to go back to: no kept revision before %d, which is in force, "+
+			"was in force and is another", name, at.inForce.Version)
 	}
-	if err != nil {
-		return Stuck, err
-	}
-	return outcome, nil
+	return before, nil
 }
 
-// rollback makes an earlier revision the newest one. It does not wait for pods:
-// those of that revision were never taken away, or come back by themselves.
-func (s *session) rollback(ctx context.Context, now situation, revision int) error {
-	config, g, err := s.configure(ctx)
-	if err != nil {
-		return s.explain(err)
+// same tells whether two revisions hold the same.
+func same(a, b *helmrelease.Release) bool {
+	return a.Manifest == b.Manifest && reflect.DeepEqual(typed(a).Values, typed(b).Values) &&
+		digest(a.Chart) == digest(b.Chart)
+}
+
+// goBack has Helm make the revision w.earlier again. Its rollback takes what is
+// stored: nothing is rendered.
+func (s *session) goBack(config *helmaction.Configuration, g *gate, at situation, w wanted,
+	o ApplyOptions) (*helmrelease.Release, error) {
+	var err error
+	if g.adopted, err = s.existing(g, at, w.earlier.Manifest); err != nil {
+		return nil, err
 	}
-	g.attempts = manifests(now.since)
+	g.description, g.installing = w.description, true
 	rollback := helmaction.NewRollback(config)
-	rollback.Version = revision
+	rollback.Version = w.earlier.Version
 	rollback.MaxHistory = maxHistory
-	rollback.Timeout = undoTimeout
-	rollback.CleanupOnFail = true
-	return s.explain(rollback.Run(s.name))
+	rollback.Wait, rollback.Timeout = true, cmp.Or(o.Timeout, hookTimeout)
+	if err := rollback.Run(s.name); err != nil {
+		return nil, err
+	}
+	return config.Releases.Last(s.name)
 }
 
-// uninstall removes the objects of the last revision and of the attempts since
-// the one in force, waits until they are gone, and removes the history.
-func (s *session) uninstall(ctx context.Context, at situation, timeout time.Duration, propagation string) error {
-	config, g, err := s.configure(ctx)
+// existing returns the objects of a manifest that are in the cluster, are the
+// endpoint's by what is written on them, and are of none of the revisions since
+// the one in force. It refuses objects of others. An upgrade of Helm does the
+// same, a rollback does not.
+func (s *session) existing(g *gate, at situation, manifest string) (helmkube.ResourceList, error) {
+	objects, err := g.Build(strings.NewReader(manifest), true)
 	if err != nil {
-		return s.explain(err)
+		return nil, err
 	}
-	g.attempts = manifests(at.since)
-	uninstall := helmaction.NewUninstall(config)
-	uninstall.Wait, uninstall.Timeout = true, timeout
-	uninstall.DeletionPropagation = propagation
-	_, err = uninstall.Run(s.name)
-	if err != nil && len(g.deleteErrs) > 0 {
-		err = errors.Join(g.deleteErrs...)
+	var known, found helmkube.ResourceList
+	for _, text := range manifests(at.since) {
+		list, err := g.Build(strings.NewReader(text), false)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, list...)
 	}
-	return s.explain(err)
+	for _, object := range objects.Difference(known) {
+		there, err := live(object)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !s.owns(there) {
+			return nil, fmt.Errorf("%s %q in namespace %q exists and is not part of this endpoint: delete it first",
+				object.Mapping.GroupVersionKind.Kind, object.Name, object.Namespace)
+		}
+		found.Append(object)
+	}
+	return found, nil
+}
+
+// owns tells whether Helm made an object for the endpoint.
+func (s *session) owns(object runtime.Object) bool {
+	read, err := meta.Accessor(object)
+	return err == nil && read.GetAnnotations()["meta.helm.sh/release-name"] == s.name &&
+		read.GetAnnotations()["meta.helm.sh/release-namespace"] == s.opts.Namespace
 }

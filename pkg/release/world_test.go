@@ -51,6 +51,9 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: {{ $.Release.Name }}-{{ $name }}}
 spec:
+  {{- with $version.replicas }}
+  replicas: {{ . }}
+  {{- end }}
   template:
     spec:
       nodeSelector: {{ $version.nodeSelector | default dict | toJson }}
