@@ -5,8 +5,11 @@ package cmd
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
 
 // completeEndpoints offers the names of the endpoints in the namespace.
@@ -44,4 +47,31 @@ func (o *options) completeVersions(c *cobra.Command, args []string, typed string
 	}
 	names := slices.DeleteFunc(d.VersionNames(), func(n string) bool { return slices.Contains(args[1:], n) })
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRevisions has a flag of c offer the revisions of the endpoint that is
+// its first argument, newest first: those that fit.
+func (o *options) completeRevisions(c *cobra.Command, flag string, fits func(release.Release) bool) {
+	// The only error is a second function for the same flag.
+	_ = c.RegisterFlagCompletionFunc(flag,
+		func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			s, err := o.connect()
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveError
+			}
+			history, err := s.Releases.History(c.Context(), args[0])
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveError
+			}
+			var numbers []string
+			for _, r := range slices.Backward(history) {
+				if fits(r) {
+					numbers = append(numbers, strconv.Itoa(r.Revision)+"\t"+r.Description)
+				}
+			}
+			return numbers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		})
 }

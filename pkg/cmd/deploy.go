@@ -15,7 +15,6 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
-	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
 
@@ -200,13 +199,7 @@ func (w *deployment) keys(
 	case w.dryRun != release.DryRunNone:
 		return endpoint.Auth{Mode: mode, ExistingSecret: own}, nil
 	}
-	slot, err := chart.AuthSlot()
-	if err != nil {
-		return endpoint.Auth{}, err
-	}
-	made, err := auth.Ensure(ctx, w.session.Kube, auth.Options{
-		Namespace: w.session.Namespace, Endpoint: w.name, Slot: slot, Keys: w.plan.keys,
-	})
+	made, err := w.ensureKeys(ctx, w.plan.keys)
 	if err != nil {
 		return endpoint.Auth{}, err
 	}
@@ -220,21 +213,7 @@ func (w *deployment) keys(
 
 // ready returns when the version serves and every router knows of it.
 func (w *deployment) ready(ctx context.Context) error {
-	err := status.Wait(ctx, status.WaitOptions{
-		Client: w.session.Kube, Clock: w.Clock, Namespace: w.session.Namespace, Endpoint: w.name,
-		Router: true, Versions: []string{w.plan.versionName}, SchedulingGrace: w.schedulingGrace,
-		Report: func(line string) { w.tell("%s", line) },
-	})
-	if err != nil {
-		return err
-	}
-	if err := w.inForce(ctx); err != nil {
-		return err
-	}
-	return rollout.Reach(ctx, rollout.ReachOptions{
-		Backends: rollout.NewBackends(w.session.Kube, w.session.Namespace, w.name), Version: w.plan.versionName,
-		Clock: w.Clock,
-	})
+	return w.served(ctx, w.schedulingGrace, w.plan.versionName)
 }
 
 // failed shows the last lines of the container that failed, above the error.

@@ -115,11 +115,21 @@ func (o *options) revision(s *Session, name string, flags rolloutFlags, dryRun r
 func (w revision) make(
 	ctx context.Context, change release.Change, opts release.ApplyOptions,
 ) (release.Result, error) {
+	result, err := w.session.Releases.Apply(ctx, w.name, change, w.given(opts))
+	return w.settled(ctx, result, err)
+}
+
+// given puts what the flags say into opts.
+func (w revision) given(opts release.ApplyOptions) release.ApplyOptions {
 	opts.DryRun, opts.KeepFailed, opts.Timeout = w.dryRun, w.flags.noRollback, w.flags.timeout
 	if !w.flags.wait {
 		opts.Ready = nil
 	}
-	result, err := w.session.Releases.Apply(ctx, w.name, change, opts)
+	return opts
+}
+
+// settled sees to it that the routers run what is in force after a rollback.
+func (w revision) settled(ctx context.Context, result release.Result, err error) (release.Result, error) {
 	if err != nil && result.RolledBack && result.Previous != nil {
 		// The caller may be gone already (Ctrl-C): what is undone must be undone
 		// on the routers too.

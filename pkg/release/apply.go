@@ -127,9 +127,18 @@ func (s *session) choose(ctx context.Context, at situation, want func(situation)
 	}
 	result.Action = actionFor(at)
 	if o.Prepare != nil {
-		err = o.Prepare(ctx, result.Previous, w.values)
+		err = o.Prepare(ctx, result.Previous, s.next(w))
 	}
 	return w, err
+}
+
+// next is what is known of a revision before it is made.
+func (s *session) next(w wanted) Release {
+	if w.earlier != nil {
+		return typed(w.earlier)
+	}
+	return Release{Name: s.name, Namespace: s.opts.Namespace, Values: w.values, Description: w.description,
+		ChartVersion: s.opts.Chart.Metadata.Version}
 }
 
 func actionFor(at situation) Action {

@@ -321,3 +321,23 @@ func TestApplyWithEmptyValuesForgetsTheOldOnes(t *testing.T) {
 	w.mustApply(nil)
 	w.wantObjects("ConfigMap/iris-router", "HTTPRoute/iris")
 }
+
+func TestApplyPreparesWhatItIsAboutToMake(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	prepare := func(refusal error) ApplyOptions {
+		return ApplyOptions{Prepare: func(_ context.Context, now *Release, next Release) error {
+			if now != nil || next.ChartVersion != "1.2.0" || !reflect.DeepEqual(next.Values, versions("blue=a:1")) {
+				t.Errorf("prepared from %+v to %+v", now, next)
+			}
+			return refusal
+		}}
+	}
+	_, err := w.apply(versions("blue=a:1"), prepare(errors.New("no keys")))
+	wantError(t, err, "no keys")
+	w.wantHistory()
+	if _, err := w.apply(versions("blue=a:1"), prepare(nil)); err != nil {
+		t.Fatal(err)
+	}
+	w.wantHistory("1 deployed")
+}

@@ -148,9 +148,9 @@ func typed(r *helmrelease.Release) Release {
 	}
 	return Release{
 		Name: r.Name, Namespace: r.Namespace, Revision: r.Version,
-		Status: r.Info.Status.String(), Description: r.Info.Description, By: by(r), Updated: r.Info.LastDeployed.Time,
-		Created: r.Info.FirstDeployed.Time,
-		Values:  values, ChartVersion: version, Manifest: r.Manifest,
+		Status: r.Info.Status.String(), Description: r.Info.Description, Updated: r.Info.LastDeployed.Time,
+		Created: r.Info.FirstDeployed.Time, By: by(r), InForce: wasInForce(r),
+		Values: values, ChartVersion: version, Manifest: r.Manifest,
 	}
 }
 

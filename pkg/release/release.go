@@ -48,6 +48,8 @@ type Release struct {
 	Values       map[string]any
 	ChartVersion string
 	Description  string
+	// InForce tells that the revision is or once was in force: it did not fail.
+	InForce bool
 	// By is who made this revision, as user@host; empty if that was not the plugin.
 	By string
 	// Manifest holds the objects of this revision as YAML documents, hooks left out.
@@ -93,10 +95,10 @@ type ApplyOptions struct {
 	Description string
 	DryRun      DryRun
 	// Prepare is called under the Lease, just before the revision is made, with
-	// what is in force (nil: nothing) and the values that are to be. An error
-	// ends the operation, and nothing was changed. It is called in dry runs too,
-	// and not for Unchanged.
-	Prepare func(ctx context.Context, current *Release, values map[string]any) error
+	// what is in force (nil: nothing) and what is to be: its values and chart,
+	// and for Undo the revision to go back to. An error ends the operation, and
+	// nothing was changed. It is called in dry runs too, and not for Unchanged.
+	Prepare func(ctx context.Context, current *Release, next Release) error
 	// Ready is called once the objects are in the cluster and decides whether
 	// the revision is good. Nil accepts it at once. It is not called for
 	// Unchanged and in dry runs. Its context ends with the caller's, when the

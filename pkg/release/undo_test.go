@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	helmchart "helm.sh/helm/v3/pkg/chart"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -258,7 +257,7 @@ func TestUndoToWhatIsInForceChangesNothing(t *testing.T) {
 	w.mustUndo(1)
 	prepared := false
 	for _, to := range []int{3, 1} {
-		result, err := w.undo(to, ApplyOptions{Prepare: func(context.Context, *Release, map[string]any) error {
+		result, err := w.undo(to, ApplyOptions{Prepare: func(context.Context, *Release, Release) error {
 			prepared = true
 			return nil
 		}})
@@ -336,9 +335,9 @@ func TestUndoEndsWhenItCannotBePrepared(t *testing.T) {
 	w := newWorld(t)
 	w.mustApply(versions("blue=a:1"))
 	w.mustApply(versions("blue=a:2"))
-	_, err := w.undo(0, ApplyOptions{Prepare: func(_ context.Context, now *Release, values map[string]any) error {
-		if now.Revision != 2 || !reflect.DeepEqual(values, versions("blue=a:1")) {
-			t.Errorf("prepared from %+v to %v", now, values)
+	_, err := w.undo(0, ApplyOptions{Prepare: func(_ context.Context, now *Release, next Release) error {
+		if now.Revision != 2 || next.Revision != 1 || !reflect.DeepEqual(next.Values, versions("blue=a:1")) {
+			t.Errorf("prepared from %+v to %+v", now, next)
 		}
 		return errors.New("no keys")
 	}})
@@ -400,61 +399,4 @@ func TestUndoTakesBackWhatIsLeftOfTheEndpoint(t *testing.T) {
 	w.cluster.Put(green)
 	w.mustUndo(0)
 	w.wantObjects(withBlueGreen...)
-}
-
-func TestRevisionsSayWhoMadeThem(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	bob := w.user(`CORP\bob_smith@desk.example`, newChart("1.2.0"))
-	apply := func(c *Client, o ApplyOptions, specs ...string) {
-		_, _ = c.Apply(t.Context(), "iris", to(versions(specs...)), o)
-	}
-	apply(w.client, ApplyOptions{}, "blue=a:1")
-	apply(bob, ApplyOptions{}, "blue=a:2")
-	apply(w.client, ApplyOptions{Ready: notReady}, "blue=a:3") // makes two, the second by going back to bob's
-	if _, err := bob.Undo(t.Context(), "iris", 1, ApplyOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	// helm upgrade hands the labels on, helm rollback brings old ones back.
-	for _, from := range []int{5, 1} {
-		r, err := w.storage().Get("iris", from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last, err := w.storage().Last("iris")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Version = last.Version + 1
-		if err := w.storage().Create(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var got []string
-	all := w.revisions()
-	for i := range len(all) {
-		got = append(got, all[i+1].By)
-	}
-	want := []string{"ann@laptop", `CORP\bob_smith@desk.example`, "ann@laptop", "ann@laptop",
-		`CORP\bob_smith@desk.example`, "", ""}
-	if !slices.Equal(got, want) {
-		t.Errorf("made by %q, want %q", got, want)
-	}
-}
-
-func TestLongNamesOfHoldersLoseTheirEnd(t *testing.T) {
-	t.Parallel()
-	for holder, want := range map[string]string{
-		strings.Repeat("x", 70):           strings.Repeat("x", 61),
-		strings.Repeat("x", 59) + "@host": strings.Repeat("x", 59),
-		"-ann@laptop.":                    "-ann@laptop",
-		"äö@x":                            "äö@x",
-		"":                                "",
-	} {
-		r := &helmrelease.Release{Version: 3, Chart: &helmchart.Chart{}}
-		sign(r, holder)
-		if got := by(r); got != want {
-			t.Errorf("%q is told as %q, want %q", holder, got, want)
-		}
-	}
 }
