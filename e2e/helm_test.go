@@ -51,6 +51,8 @@ func TestPlainHelmInstallsTheChartAndThePluginTakesItOver(t *testing.T) {
 	if s.key("plain") != key {
 		t.Error("an upgrade has changed the keys")
 	}
+	s.helm("rollback", "plain", "2")
+	s.undoesWhatHelmDid(key)
 	s.helm("upgrade", "plain", s.newerChart(), "-f", values)
 	r := s.run("traffic", "set", "plain", "blue=20")
 	if r.code != 1 || !strings.Contains(r.err, "deployed with chart 99.0.0") ||
@@ -58,6 +60,28 @@ func TestPlainHelmInstallsTheChartAndThePluginTakesItOver(t *testing.T) {
 		t.Errorf("an endpoint of a newer chart: exit code %d\n%s", r.code, r.err)
 	}
 	s.helm("uninstall", "plain", "--wait", "--timeout", "2m")
+}
+
+// undoesWhatHelmDid undoes a rollback of Helm's to the plugin's own revision 2.
+// Who made a revision is known of the plugin's, and Helm's hand nothing on.
+func (s *space) undoesWhatHelmDid(key string) {
+	s.t.Helper()
+	r := s.ok("undo", "plain")
+	if want := "endpoint/plain rolled back to revision 3 (revision 5)\n"; r.out != want {
+		s.t.Errorf("undone: %s, want %s", r.out, want)
+	}
+	if s.key("plain") != key {
+		s.t.Error("an undo has changed the keys")
+	}
+	var list struct {
+		Items []struct{ By, Description string } `json:"items"`
+	}
+	must(s.t, json.Unmarshal([]byte(s.ok("history", "plain", "-o", "json").out), &list))
+	for i, r := range list.Items {
+		if ours := i == 1 || i == 4; strings.Contains(r.By, "@") != ours {
+			s.t.Errorf("revision %d (%s) is by %q", i+1, r.Description, r.By)
+		}
+	}
 }
 
 // newerChart is a copy of the chart as a later kubectl-aml may bring it.

@@ -58,6 +58,22 @@ func TestUndoRestoresTheObjectsAndTheSplit(t *testing.T) {
 		}
 		t.Logf("%s undone in %s: %s", change.name, r.took.Round(time.Millisecond), strings.TrimSpace(r.out))
 	}
+	// As after a promotion: what is to be the default again is not there any more.
+	revision := s.revision("echo")
+	s.ok("traffic", "set", "echo", "--default", "green")
+	s.ok("delete", "version", "echo", "blue")
+	s.ok("undo", "echo", "--to-revision", revision)
+	if after := rendered(); after != before {
+		t.Errorf("a deleted default undone: the objects are\n%s\nand were\n%s", after, before)
+	}
+	asBefore("a deleted default")
 	r := end().allOK(t)
-	t.Logf("%d requests during four changes and four undos, all answered 200", r.Sent)
+	t.Logf("%d requests during six changes and five undos, all answered 200", r.Sent)
+}
+
+// revision is the number of the one in force.
+func (s *space) revision(name string) string {
+	s.t.Helper()
+	lines := strings.Fields(s.ok("history", name, "--max", "1", "-o", "name").out)
+	return strings.TrimPrefix(lines[0], "revision/")
 }

@@ -30,7 +30,8 @@ func newUndo(o *options) *cobra.Command {
 		Long: "Go back to an earlier revision of an endpoint: its versions with their code, configuration and limits,\n" +
 			"and the split between them. That makes a new revision, with the objects of the earlier one as they were.\n" +
 			"Keys stay as they are. Without --to-revision it is what was in force before; revisions that failed never\n" +
-			"were. If what comes back does not get ready, everything is as it was.",
+			"were. If what comes back does not get ready, everything is as it was. A default version that is not\n" +
+			"ready any more comes back first, in a revision of its own, so that no request is lost.",
 		Example: "  # What was there before the last change\n" +
 			"  kubectl aml undo diabetes\n\n" +
 			"  # See the revisions and choose one\n" +
@@ -61,13 +62,11 @@ func (o *options) undo(ctx context.Context, name string, to int, r rolloutFlags)
 		return err
 	}
 	work := &undoing{revision: o.revision(s, name, r, dryRun)}
-	result, err := s.Releases.Undo(ctx, name, to, work.given(release.ApplyOptions{
-		Prepare: work.prepare, Ready: work.ready,
-	}))
-	if result, err = work.settled(ctx, result, err); err != nil {
-		if errors.Is(err, release.ErrNotFound) {
-			return s.missing(name)
-		}
+	result, err := work.run(ctx, to)
+	if errors.Is(err, release.ErrNotFound) {
+		return s.missing(name)
+	}
+	if err != nil {
 		return o.failed(err)
 	}
 	done := fmt.Sprintf("rolled back to revision %d (revision %d)", result.Earlier, result.Release.Revision)
@@ -79,6 +78,24 @@ type undoing struct {
 	revision
 	// changed are the versions that are not as they were.
 	changed []string
+}
+
+// run looks first where undo goes, so that what it needs for that can be made
+// ready before.
+func (w *undoing) run(ctx context.Context, to int) (release.Result, error) {
+	plan, err := w.session.Releases.Undo(ctx, w.name, to, release.ApplyOptions{DryRun: release.DryRunClient})
+	if err != nil {
+		return plan, err
+	}
+	if w.flags.wait && w.dryRun == release.DryRunNone && plan.Action != release.Unchanged {
+		if err := w.defaultFirst(ctx, plan); err != nil {
+			return plan, err
+		}
+	}
+	result, err := w.session.Releases.Undo(ctx, w.name, plan.Earlier, w.given(release.ApplyOptions{
+		Prepare: w.prepare, Ready: w.ready,
+	}))
+	return w.settled(ctx, result, err)
 }
 
 // prepare sees to it that what comes back has its keys, and remembers what to

@@ -161,7 +161,7 @@ func TestRevisionsAreCompleted(t *testing.T) {
 	w.cluster.Refuse = nil
 	for args, want := range map[string]string{
 		"undo diabetes --to-revision ": "3\tdeploy blue\n2\tdeploy green\n1\tdeploy blue\n:36\n",
-		"history diabetes --revision ":    "4\tUpgrade \"diabetes\" failed: quota exceeded\n3\tdeploy blue\n2\tdeploy green\n1\tdeploy blue\n:36\n",
+		"history diabetes --revision ": "4\tUpgrade \"diabetes\" failed: quota exceeded\n3\tdeploy blue\n2\tdeploy green\n1\tdeploy blue\n:36\n",
 		"undo --to-revision ":          ":4\n",
 	} {
 		if r := w.run(append([]string{"__complete"}, strings.Split(args, " ")...)...); r.out != want {

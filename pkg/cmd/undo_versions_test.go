@@ -60,3 +60,25 @@ func TestUndoWaitsForTheVersionsThatAreNotAsTheyWere(t *testing.T) {
 		}
 	}
 }
+
+// It comes back as it was, but takes no requests before its time.
+func TestADefaultThatComesBackGetsNoRequestsYet(t *testing.T) {
+	t.Parallel()
+	back := chart.VersionValues{Image: "i:1", Traffic: 60, Replicas: 2}
+	for name, c := range map[string]struct {
+		now  map[string]chart.VersionValues
+		want float64
+	}{
+		"it was deleted":     {map[string]chart.VersionValues{"green": {Image: "i:2"}}, 0},
+		"it was scaled down": {map[string]chart.VersionValues{"green": {Image: "i:2"}, "blue": {Image: "i:3", Traffic: 5}}, 5},
+	} {
+		now := chart.Values{DefaultVersion: "green", Versions: c.now}
+		before := len(c.now)
+		next := withVersion(now, "blue", back)
+		blue := next.Versions["blue"]
+		if blue.Image != "i:1" || blue.Replicas != 2 || blue.Traffic != c.want || next.DefaultVersion != "green" ||
+			next.Versions["green"].Image != "i:2" || len(c.now) != before {
+			t.Errorf("%s: got %+v", name, next)
+		}
+	}
+}

@@ -121,7 +121,8 @@ func inForce(history []*helmrelease.Release) int {
 }
 
 // failure is how Helm, and we for it, begin the description of a revision that failed.
-var failure = regexp.MustCompile(`^((Release|Upgrade|Rollback) "[^"]*" failed: |interrupted while .*; marked as failed )`)
+var failure = regexp.MustCompile(
+	`^((Release|Upgrade|Rollback) "[^"]*" failed: |interrupted while .*; marked as failed )`)
 
 // wasInForce tells whether a revision is or once was in force. Helm's rollback
 // marks the revision that it leaves as superseded even if that had failed; its

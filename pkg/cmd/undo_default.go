@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+)
+
+// defaultFirst brings the default version of the revision that plan goes back to
+// into what is in force, without traffic, if it is to take the role over and is
+// not ready. It makes a revision of its own: a version without a ready replica
+// leaves its requests to the default, so the default itself would lose them.
+func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) error {
+	target, err := read(plan.Release)
+	if err != nil {
+		return err
+	}
+	now, err := read(*plan.Previous)
+	if err != nil {
+		return err
+	}
+	version := target.Default
+	lacks, err := w.lacks(ctx, now, version)
+	if err != nil || !lacks {
+		return err
+	}
+	if _, known := now.Versions[version]; !known && len(now.Versions) >= endpoint.MaxVersions {
+		w.tell("warning: there is no room for version %s beside the %d there are: until it is ready, requests are refused",
+			version, len(now.Versions))
+		return nil
+	}
+	w.tell("version %s is to be the default again and has to be ready first", version)
+	_, err = w.make(ctx, func(current *release.Release) (map[string]any, error) {
+		if current == nil {
+			return nil, errGone(w.name)
+		}
+		now, err := read(*current)
+		if err != nil {
+			return nil, err
+		}
+		return withVersion(now.values, version, target.values.Versions[version]).Map()
+	}, release.ApplyOptions{
+		Description: fmt.Sprintf("undo to revision %d: version %s first", plan.Earlier, version),
+		Ready:       func(ctx context.Context) error { return w.served(ctx, grace, version) },
+	})
+	return err
+}
+
+// lacks tells whether a version that is not the default now has no ready replica.
+func (w *undoing) lacks(ctx context.Context, now deployed, version string) (bool, error) {
+	if now.Default == version {
+		return false, nil
+	}
+	replicas, err := w.session.replicas(ctx, w.session.Namespace)
+	if err != nil {
+		return false, err
+	}
+	return replicas[w.session.Namespace+"/"+w.name][version].Ready == 0, nil
+}
+
+// withVersion returns v with a version that gets no requests but those it had.
+func withVersion(v chart.Values, name string, version chart.VersionValues) chart.Values {
+	version.Traffic, version.Mirror = v.Versions[name].Traffic, 0
+	v.Versions = maps.Clone(v.Versions)
+	v.Versions[name] = version
+	return v
+}
