@@ -21,8 +21,13 @@ type Tree struct {
 	Versions []Version `json:"versions"`
 	// Observed says that Actual is what the routers said they run, and not
 	// only what they should.
-	Observed bool     `json:"observed"`
-	Notes    []string `json:"notes,omitempty"`
+	Observed bool `json:"observed"`
+	// Measured is what all versions did together over the last Seconds; nil and
+	// 0 if that was not measured. Time is when it was looked, if that matters.
+	Measured *Measured `json:"measured,omitempty"`
+	Seconds  float64   `json:"measuredSeconds,omitempty"`
+	Time     time.Time `json:"time,omitzero"`
+	Notes    []string  `json:"notes,omitempty"`
 }
 
 // Version is one version of an endpoint.
@@ -35,6 +40,8 @@ type Version struct {
 	Declared  float64 `json:"declared"`
 	Effective float64 `json:"effective"`
 	Actual    float64 `json:"actual"`
+	// Measured is what the version did; nil if that was not measured.
+	Measured *Measured `json:"measured,omitempty"`
 	Workload
 }
 
@@ -61,6 +68,9 @@ func (s Snapshot) Endpoint(e endpoint.Endpoint, now time.Time, o Options) Tree {
 		t.Verdict = Verdict{State: Ready}
 	}
 	t.Notes = append(s.strays(e), t.share(e, o.Routers)...)
+	if o.Traffic != nil {
+		t.Notes = append(t.Notes, t.measure(e, *o.Traffic)...)
+	}
 	return t
 }
 

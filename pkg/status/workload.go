@@ -25,6 +25,9 @@ type Options struct {
 	// Routers are what the endpoint's routers run, as they said; empty if they
 	// were not asked or none answered.
 	Routers []Router
+	// Traffic is what the routers and replicas counted; nil if they were not
+	// asked.
+	Traffic *Traffic
 }
 
 func (o Options) grace() time.Duration {
