@@ -31,6 +31,9 @@ type Env struct {
 	Holder string
 	// Python gives the path of a Python 3, empty for none. Nil finds none.
 	Python func() string
+	// Terminal gives the columns and rows of the terminal that the answer goes to,
+	// and whether it goes to one. Nil looks at Streams.Out.
+	Terminal func() (width, height int, ok bool)
 	// Connect gives the clients for the cluster that the flags name.
 	Connect func(*genericclioptions.ConfigFlags) (*Session, error)
 }

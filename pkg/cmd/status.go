@@ -4,7 +4,6 @@
 package cmd
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -16,17 +15,27 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
 
-// watchEvery is the time between two looks of status -w.
-const watchEvery = 2 * time.Second
+// leastInterval keeps a watch from asking all pods without pause.
+const leastInterval = 500 * time.Millisecond
 
 func newStatus(o *options) *cobra.Command {
 	var (
 		watch  bool
 		output string
+		w      = watchOptions{interval: 2 * time.Second, window: 30 * time.Second}
 	)
 	c := &cobra.Command{
-		Use:               "status ENDPOINT",
-		Short:             "Show how an endpoint is: its router, versions, replicas and traffic",
+		Use:   "status ENDPOINT",
+		Short: "Show how an endpoint is: its router, versions, replicas and traffic",
+		Long: "Show how an endpoint is: its router, versions, replicas and traffic.\n\n" +
+			"With --watch it goes on, in place on a terminal, and measures. ACTUAL is then the share of the\n" +
+			"requests that a version got, with the interval that holds the true share 95 times in 100; an\n" +
+			"exclamation mark says that it is surely not the share that is set. P50 and P99 are the times of\n" +
+			"the routers' histograms, interpolated as histogram_quantile of Prometheus does it; routers tell\n" +
+			"them up to 5 seconds late. QUEUE are the requests that wait for a replica at the moment.",
+		Example: "  kubectl aml status diabetes\n" +
+			"  kubectl aml status diabetes -w\n" +
+			"  kubectl aml status diabetes -w -o json | jq '.versions[] | {name, measured}'",
 		Args:              exactArgs(1),
 		ValidArgsFunction: o.completeEndpoints,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -34,80 +43,87 @@ func newStatus(o *options) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			if err := w.check(watch, c.Flags().Changed("interval") || c.Flags().Changed("window")); err != nil {
+				return usageError{err}
+			}
 			s, err := o.connect()
 			if err != nil {
 				return err
 			}
 			if watch {
-				return o.watch(c.Context(), s, args[0], format)
+				return newWatcher(o, s, args[0], format, w).run(c.Context())
 			}
-			text, err := o.status(c.Context(), s, args[0], format)
-			if err != nil {
-				return err
-			}
-			_, err = o.Streams.Out.Write(text)
-			return err
+			return o.status(c.Context(), s, args[0], format)
 		},
 	}
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "Print it again whenever it changes, until interrupted")
-	c.Flags().StringVarP(&output, "output", "o", "", "Output format. One of: json, yaml")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "Go on until interrupted, and measure the traffic")
+	c.Flags().DurationVar(&w.interval, "interval", w.interval, "Time between two looks of --watch")
+	c.Flags().DurationVar(&w.window, "window", w.window, "How far back --watch measures")
+	c.Flags().StringVarP(&output, "output", "o", "", "Output format. One of: json, yaml. With --watch, json is a line a look")
 	return c
 }
 
-// status looks once and writes what it sees.
-func (o *options) status(ctx context.Context, s *Session, name string, f printer.Format) ([]byte, error) {
-	d, err := s.endpoint(ctx, name)
-	if err != nil {
-		return nil, err
+// watchOptions are the flags of --watch.
+type watchOptions struct{ interval, window time.Duration }
+
+func (w watchOptions) check(watch, given bool) error {
+	switch {
+	case given && !watch:
+		return fmt.Errorf("--interval and --window are about watching: add --watch")
+	case w.interval < leastInterval:
+		return fmt.Errorf("--interval is %s: write %s or more", w.interval, leastInterval)
+	case w.window < w.interval:
+		return fmt.Errorf("--window is %s, shorter than --interval: write %s or more", w.window, w.interval)
 	}
-	snapshot, err := status.Collect(ctx, s.Kube, s.Namespace, name)
-	if err != nil {
-		return nil, err
-	}
-	routers, err := s.routers(ctx, name)
-	if err != nil {
-		o.tell("note: what the routers run is not known: %v", err)
-	}
-	tree := snapshot.Endpoint(d.Endpoint, o.Clock.Now(), status.Options{Routers: routers})
-	var text bytes.Buffer
-	switch f {
-	case printer.JSON:
-		err = printer.WriteJSON(&text, tree)
-	case printer.YAML:
-		err = printer.WriteYAML(&text, tree)
-	case printer.Table, printer.Wide, printer.Name:
-		err = printer.Tree(&text, tree)
-	}
-	return text.Bytes(), err
+	return nil
 }
 
-// watch writes the status whenever it is another than before. It ends with
-// the context, which is how a user leaves: no error.
-func (o *options) watch(ctx context.Context, s *Session, name string, f printer.Format) error {
-	var before []byte
-	for {
-		text, err := o.status(ctx, s, name, f)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // interrupted by the user
-		}
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(text, before) {
-			if before != nil && f == printer.Table {
-				fmt.Fprintln(o.Streams.Out)
-			}
-			if _, err := o.Streams.Out.Write(text); err != nil {
-				return err
-			}
-			before = text
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-o.Clock.After(watchEvery):
-		}
+// status looks once and writes what it sees.
+func (o *options) status(ctx context.Context, s *Session, name string, f printer.Format) error {
+	sight, err := s.look(ctx, name)
+	if err != nil {
+		return err
 	}
+	if sight.unknown != nil {
+		o.tell("note: what the routers run is not known: %v", sight.unknown)
+	}
+	tree := sight.tree(o.Clock.Now(), nil)
+	switch f {
+	case printer.JSON:
+		return printer.WriteJSON(o.Streams.Out, tree)
+	case printer.YAML:
+		return printer.WriteYAML(o.Streams.Out, tree)
+	case printer.Table, printer.Wide, printer.Name:
+	}
+	return printer.Tree(o.Streams.Out, tree, printer.TreeOptions{})
+}
+
+// sight is what was seen of an endpoint in one look.
+type sight struct {
+	deployed
+	snapshot status.Snapshot
+	routers  []status.Router
+	// unknown is why it is not known what the routers run.
+	unknown error
+}
+
+// look asks the cluster once how an endpoint is.
+func (s *Session) look(ctx context.Context, name string) (sight, error) {
+	d, err := s.endpoint(ctx, name)
+	if err != nil {
+		return sight{}, err
+	}
+	seen := sight{deployed: d}
+	if seen.snapshot, err = status.Collect(ctx, s.Kube, s.Namespace, name); err != nil {
+		return sight{}, err
+	}
+	seen.routers, seen.unknown = s.routers(ctx, name)
+	return seen, nil
+}
+
+// tree is the view of what was seen, with what was measured if that is not nil.
+func (s sight) tree(now time.Time, traffic *status.Traffic) status.Tree {
+	return s.snapshot.Endpoint(s.Endpoint, now, status.Options{Routers: s.routers, Traffic: traffic})
 }
 
 // routers are the configurations that the ready routers say they run.

@@ -4,68 +4,125 @@
 package printer
 
 import (
-	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
 
+// TreeOptions say how a tree is written.
+type TreeOptions struct {
+	// Heading stands above the tree.
+	Heading string
+	// Traffic adds the columns of what was measured; ACTUAL is the measured share
+	// then, and without it the one that the routers say they run.
+	Traffic bool
+	// Colour gives states their colours.
+	Colour bool
+	// Width is that of the terminal: what is longer is cut, notes are broken, and
+	// a sign before each name stands for a state that is cut. 0 is as wide as
+	// needed.
+	Width int
+}
+
 // Tree writes an endpoint as a tree: the router and the versions, their
 // ReplicaSets and pods, each with its state and, when that is not Ready, why.
-func Tree(out io.Writer, t status.Tree) error {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w, "NAME\tSET\tACTUAL\tREADY\tSTATUS\n")
-	line(w, "endpoint/"+t.Endpoint, "", "", "", brief(t.Verdict))
-	branches := len(t.Versions) + 1
-	workload(w, "router", "", "", t.Router, branches == 1)
+func Tree(out io.Writer, t status.Tree, o TreeOptions) error {
+	g := grid{o: o, rows: []row{{cells: o.header()}}}
+	g.add(entry{name: "endpoint/" + t.Endpoint, measured: t.Measured, state: t.Verdict.State, says: brief(t.Verdict)})
+	g.workload(entry{name: "router"}, t.Router, len(t.Versions) == 0)
 	for i, v := range t.Versions {
-		name := "version/" + v.Name
+		e := entry{name: "version/" + v.Name, set: Percent(v.Effective), actual: Percent(v.Actual), measured: v.Measured}
 		if v.Default {
-			name += " (default)"
+			e.name += " (default)"
 		}
-		workload(w, name, Percent(v.Effective), Percent(v.Actual), v.Workload, i == len(t.Versions)-1)
+		if o.Traffic {
+			e.measure()
+		}
+		g.workload(e, v.Workload, i == len(t.Versions)-1)
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	heading := ""
+	if o.Heading != "" {
+		heading = wrap(o.Heading, o.Width) + "\n\n"
 	}
-	return notes(out, t)
+	_, err := io.WriteString(out, heading+g.text()+notes(t, o.Width))
+	return err
 }
 
-func workload(w io.Writer, name, set, actual string, load status.Workload, last bool) {
+func (o TreeOptions) header() []string {
+	if o.Traffic {
+		return []string{"NAME", "SET", "ACTUAL", "READY", "RPS", "P50", "P99", "5XX", "QUEUE", "STATUS"}
+	}
+	return []string{"NAME", "SET", "ACTUAL", "READY", "STATUS"}
+}
+
+// entry is one object of the tree.
+type entry struct {
+	// indent is the branches that lead to it.
+	indent, name, set, actual, ready string
+	// measured is nil for what nothing is measured of.
+	measured *status.Measured
+	state    status.State
+	says     string
+}
+
+// measure makes the measured share the actual one.
+func (e *entry) measure() {
+	if e.measured == nil {
+		e.measured = &status.Measured{}
+	}
+	e.actual = share(e.measured.Share)
+}
+
+func (g *grid) add(e entry) {
+	if g.o.Width > 0 {
+		e.indent += sign(e.state) + " "
+	}
+	r := row{cells: []string{e.indent + e.name, e.set, e.actual, e.ready}, state: e.state}
+	switch {
+	case g.o.Traffic && e.measured != nil:
+		r.cells = append(r.cells, measuredCells(*e.measured)...)
+		r.doubted = e.measured.Share != nil && e.measured.Share.Doubted
+	case g.o.Traffic:
+		r.cells = append(r.cells, "", "", "", "", "")
+	}
+	r.cells = append(r.cells, e.says)
+	g.rows = append(g.rows, r)
+}
+
+// workload adds the router or a version with what it owns.
+func (g *grid) workload(e entry, load status.Workload, last bool) {
 	branch, under := "├── ", "│   "
 	if last {
 		branch, under = "└── ", "    "
 	}
-	line(w, branch+name, set, actual, fraction(int(load.Ready), int(load.Desired)), above(load.Verdict, len(load.Sets)))
+	e.indent, e.ready = branch, fraction(int(load.Ready), int(load.Desired))
+	e.state, e.says = load.Verdict.State, above(load.Verdict, len(load.Sets))
+	g.add(e)
 	for i, s := range load.Sets {
-		replicaSet(w, under, s, i == len(load.Sets)-1)
+		g.replicaSet(under, s, i == len(load.Sets)-1)
 	}
 }
 
-func replicaSet(w io.Writer, indent string, s status.Set, last bool) {
+func (g *grid) replicaSet(indent string, s status.Set, last bool) {
 	branch, under := "├── ", "│   "
 	if last {
 		branch, under = "└── ", "    "
 	}
-	count := fraction(int(s.Ready), int(s.Desired))
-	line(w, indent+branch+"replicaset/"+s.Name, "", "", count, above(s.Verdict, len(s.Pods)))
+	g.add(entry{indent: indent + branch, name: "replicaset/" + s.Name, ready: fraction(int(s.Ready), int(s.Desired)),
+		state: s.Verdict.State, says: above(s.Verdict, len(s.Pods))})
 	for i, p := range s.Pods {
 		twig := "├── "
 		if i == len(s.Pods)-1 {
 			twig = "└── "
 		}
-		count = "0/1"
+		count := "0/1"
 		if p.Ready {
 			count = "1/1"
 		}
-		line(w, indent+under+twig+"pod/"+p.Name, "", "", count, full(p.Verdict))
+		g.add(entry{indent: indent + under + twig, name: "pod/" + p.Name, ready: count,
+			state: p.Verdict.State, says: full(p.Verdict)})
 	}
-}
-
-func line(w io.Writer, name, set, actual, ready, state string) {
-	fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{name, set, actual, ready, state}, "\t"), "\t"))
 }
 
 // above is the state of what has children: the sentence stands with the child.
@@ -91,7 +148,7 @@ func full(v status.Verdict) string {
 }
 
 // notes are what does not decide a state but a reader should know.
-func notes(out io.Writer, t status.Tree) error {
+func notes(t status.Tree, width int) string {
 	var lines []string
 	lines = append(lines, t.Notes...)
 	for _, v := range t.Versions {
@@ -103,8 +160,26 @@ func notes(out io.Writer, t status.Tree) error {
 		lines = append(lines, "router: "+note)
 	}
 	if len(lines) == 0 {
-		return nil
+		return ""
 	}
-	_, err := fmt.Fprintf(out, "\nnote: %s\n", strings.Join(lines, "\nnote: "))
-	return err
+	for i, line := range lines {
+		lines[i] = wrap("note: "+line, width)
+	}
+	return "\n" + strings.Join(lines, "\n") + "\n"
+}
+
+// wrap breaks a line between words so that it fits the width, 0 for any.
+func wrap(line string, width int) string {
+	if width <= 0 {
+		return line
+	}
+	var lines []string
+	for _, word := range strings.Fields(line) {
+		if n := len(lines); n > 0 && runes(lines[n-1])+1+runes(word) <= width {
+			lines[n-1] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return strings.Join(lines, "\n")
 }

@@ -39,7 +39,7 @@ func TestTreeShowsWhereTheTrafficGoesAndWhatIsWrong(t *testing.T) {
 		Notes: []string{"the routers run different configurations: a change is on its way"},
 	}
 	var out bytes.Buffer
-	if err := printer.Tree(&out, tree); err != nil {
+	if err := printer.Tree(&out, tree, printer.TreeOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	golden.Assert(t, "testdata/tree.txt", out.String())

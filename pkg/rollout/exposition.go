@@ -94,13 +94,18 @@ func parseText(in io.Reader) (map[string]*dto.MetricFamily, error) {
 	return parser.TextToMetricFamilies(in)
 }
 
-// value is a counter's or gauge's number: never less than 0, and a finite one.
+// value is a counter's or gauge's number, 0 instead of one that no count can be.
 func value(m *dto.Metric) float64 {
-	v := m.GetUntyped().GetValue() + m.GetGauge().GetValue() + m.GetCounter().GetValue()
-	if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
-		return 0
+	return countOf(m.GetUntyped().GetValue() + m.GetGauge().GetValue() + m.GetCounter().GetValue())
+}
+
+// countOf takes what is negative, no number, or so large that adding 1 to it
+// changes nothing for 0.
+func countOf(v float64) float64 {
+	if v >= 0 && v < 1<<53 {
+		return v
 	}
-	return v
+	return 0
 }
 
 // times are a histogram's counts of each interval for itself.
@@ -111,7 +116,7 @@ func times(m *dto.Metric) map[float64]float64 {
 	})
 	counts, before := map[float64]float64{}, 0.0
 	for _, b := range buckets {
-		count := float64(b.GetCumulativeCount())
+		count := countOf(float64(b.GetCumulativeCount()))
 		if !math.IsNaN(b.GetUpperBound()) {
 			counts[b.GetUpperBound()] += max(count-before, 0)
 			before = max(count, before)

@@ -151,8 +151,9 @@ type RouterConfig struct {
 	Err error
 }
 
-// Running asks every router what it runs. A router that does not answer has
-// its error in the result; the error returned is that of listing them.
+// Running asks every router what it runs. A router that does not answer within
+// two seconds has its error in the result; the error returned is that of listing
+// them.
 func Running(ctx context.Context, routers Routers) ([]RouterConfig, error) {
 	pods, err := routers.Pods(ctx)
 	if err != nil {
@@ -160,7 +161,9 @@ func Running(ctx context.Context, routers Routers) ([]RouterConfig, error) {
 	}
 	running := make([]RouterConfig, 0, len(pods))
 	for _, pod := range pods {
-		config, err := routers.Config(ctx, pod.Name)
+		limited, cancel := context.WithTimeout(ctx, askLimit)
+		config, err := routers.Config(limited, pod.Name)
+		cancel()
 		running = append(running, RouterConfig{Pod: pod.Name, Ready: pod.Ready, Config: config, Err: err})
 	}
 	return running, nil

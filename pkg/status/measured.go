@@ -19,6 +19,8 @@ const (
 	// doubted is that for 99.99 %. An interval of 95 % misses one time in twenty,
 	// and a watch looks at it every two seconds.
 	doubted = 3.890592
+	// millionth is the smallest step of a share, in percent.
+	millionth = 1e-4
 )
 
 // Traffic is what routers and replicas counted over some time.
@@ -96,10 +98,12 @@ func (t *Tree) measure(e endpoint.Endpoint, m Traffic) []string {
 			continue
 		}
 		s := interval(counts.Requests, sum.Requests, shown)
-		if e.Sticky.Header == "" {
+		// Otherwise callers are not drawn one by one, or a note already says why the
+		// routers do not split as it is set.
+		if e.Sticky.Header == "" && math.Abs(v.Actual-v.Effective) < millionth {
 			s.Doubted = counts.doubt(sum, v.Effective)
 		}
-		if s.Doubted && v.Ready > 0 {
+		if s.Doubted {
 			v.Notes = append(v.Notes, doubt(v.Effective, s.Percent, sum.Named > 0))
 		}
 		v.Measured.Share = &s
