@@ -44,6 +44,9 @@ type world struct {
 	forward  func(ctx context.Context, pod string) (string, func(), error)
 	doors    func(endpoint string) rollout.Doors
 	noPython bool
+	// clock is the real one if nil, terminal is none.
+	clock    clock.WithTicker
+	terminal func() (width, height int, ok bool)
 }
 
 func newWorld(t *testing.T) *world {
@@ -102,13 +105,25 @@ func (w *world) run(args ...string) said {
 	if !w.noPython {
 		env.Python = python
 	}
+	if w.clock != nil {
+		env.Clock = w.clock
+	}
+	env.Terminal = w.terminal
 	root := cmd.NewRoot(env)
 	root.SetArgs(cmd.LongFlags(root, args))
-	err := root.ExecuteContext(w.t.Context())
+	err := root.ExecuteContext(w.context())
 	if message := cmd.Message(err); message != "" {
 		errOut.WriteString("error: " + message + "\n")
 	}
 	return said{out.String(), w.plain(errOut.String()), cmd.ExitCode(err)}
+}
+
+// context is that of the test, or of its clock if that ends commands.
+func (w *world) context() context.Context {
+	if m, ok := w.clock.(*moments); ok {
+		return m.ctx
+	}
+	return w.t.Context()
 }
 
 func (w *world) connect(flags *genericclioptions.ConfigFlags) (*cmd.Session, error) {

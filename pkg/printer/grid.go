@@ -37,6 +37,8 @@ type row struct {
 	cells   []string
 	state   status.State
 	doubted bool
+	// object is what a state is told about, which is not told elsewhere.
+	object string
 }
 
 // actualColumn is where the measured share is.
@@ -51,6 +53,22 @@ func (g *grid) text() string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// untold are the states that have no room in the lines: a note has.
+func (g *grid) untold() []string {
+	widths, used := g.widths(), 0
+	for _, w := range widths[:len(widths)-1] {
+		used += w + len(gap)
+	}
+	var states []string
+	for _, r := range g.rows {
+		says := r.cells[len(r.cells)-1]
+		if r.object != "" && r.state != status.Ready && g.o.Width > 0 && used+runes(says) > g.o.Width {
+			states = append(states, r.object+": "+says)
+		}
+	}
+	return states
 }
 
 // widths are those of all columns. In a narrow terminal names give way first,

@@ -5,6 +5,7 @@ package printer
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
@@ -45,7 +46,7 @@ func Tree(out io.Writer, t status.Tree, o TreeOptions) error {
 	if o.Heading != "" {
 		heading = wrap(o.Heading, o.Width) + "\n\n"
 	}
-	_, err := io.WriteString(out, heading+g.text()+notes(t, o.Width))
+	_, err := io.WriteString(out, heading+g.text()+notes(t, g.untold(), o.Width))
 	return err
 }
 
@@ -64,6 +65,8 @@ type entry struct {
 	measured *status.Measured
 	state    status.State
 	says     string
+	// leaf says that the state is told here and nowhere else.
+	leaf bool
 }
 
 // measure makes the measured share the actual one.
@@ -79,6 +82,9 @@ func (g *grid) add(e entry) {
 		e.indent += sign(e.state) + " "
 	}
 	r := row{cells: []string{e.indent + e.name, e.set, e.actual, e.ready}, state: e.state}
+	if e.leaf {
+		r.object = e.name
+	}
 	switch {
 	case g.o.Traffic && e.measured != nil:
 		r.cells = append(r.cells, measuredCells(*e.measured)...)
@@ -97,7 +103,7 @@ func (g *grid) workload(e entry, load status.Workload, last bool) {
 		branch, under = "└── ", "    "
 	}
 	e.indent, e.ready = branch, fraction(int(load.Ready), int(load.Desired))
-	e.state, e.says = load.Verdict.State, above(load.Verdict, len(load.Sets))
+	e.state, e.says, e.leaf = load.Verdict.State, above(load.Verdict, len(load.Sets)), len(load.Sets) == 0
 	g.add(e)
 	for i, s := range load.Sets {
 		g.replicaSet(under, s, i == len(load.Sets)-1)
@@ -110,7 +116,7 @@ func (g *grid) replicaSet(indent string, s status.Set, last bool) {
 		branch, under = "└── ", "    "
 	}
 	g.add(entry{indent: indent + branch, name: "replicaset/" + s.Name, ready: fraction(int(s.Ready), int(s.Desired)),
-		state: s.Verdict.State, says: above(s.Verdict, len(s.Pods))})
+		state: s.Verdict.State, says: above(s.Verdict, len(s.Pods)), leaf: len(s.Pods) == 0})
 	for i, p := range s.Pods {
 		twig := "├── "
 		if i == len(s.Pods)-1 {
@@ -121,7 +127,7 @@ func (g *grid) replicaSet(indent string, s status.Set, last bool) {
 			count = "1/1"
 		}
 		g.add(entry{indent: indent + under + twig, name: "pod/" + p.Name, ready: count,
-			state: p.Verdict.State, says: full(p.Verdict)})
+			state: p.Verdict.State, says: full(p.Verdict), leaf: true})
 	}
 }
 
@@ -147,10 +153,10 @@ func full(v status.Verdict) string {
 	return string(v.State) + ": " + v.Message
 }
 
-// notes are what does not decide a state but a reader should know.
-func notes(t status.Tree, width int) string {
-	var lines []string
-	lines = append(lines, t.Notes...)
+// notes are what does not decide a state but a reader should know, after the
+// states that were cut.
+func notes(t status.Tree, untold []string, width int) string {
+	lines := slices.Concat(untold, t.Notes)
 	for _, v := range t.Versions {
 		for _, note := range v.Notes {
 			lines = append(lines, v.Name+": "+note)
