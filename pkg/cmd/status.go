@@ -28,7 +28,8 @@ func newStatus(o *options) *cobra.Command {
 		Use:   "status ENDPOINT",
 		Short: "Show how an endpoint is: its router, versions, replicas and traffic",
 		Long: "Show how an endpoint is: its router, versions, replicas and traffic.\n\n" +
-			"With --watch it goes on, in place on a terminal, and measures. ACTUAL is then the share of the\n" +
+			"With --watch it goes on and measures: in place on a terminal, elsewhere when a state, a share that\n" +
+			"is set or a note changes, and once a --window for the numbers. ACTUAL is then the share of the\n" +
 			"requests that a version got, with the interval that holds the true share 95 times in 100; an\n" +
 			"exclamation mark says that it is surely not the share that is set. P50 and P99 are the times of\n" +
 			"the routers' histograms, interpolated as histogram_quantile of Prometheus does it; routers tell\n" +

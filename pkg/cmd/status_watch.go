@@ -139,7 +139,7 @@ func (w *watcher) measure(ctx context.Context, fallback string) (*status.Traffic
 	r, err := rollout.ReadMetrics(ctx, w.s.Kube, w.s.Namespace, w.name, w.o.Clock)
 	switch {
 	case apierrors.IsForbidden(err):
-		return nil, "nothing is measured: that takes the right to get pods/proxy: " + err.Error(), nil
+		return nil, "nothing is measured: that takes the right to get pods/proxy in namespace " + w.s.Namespace, nil
 	case err != nil:
 		return nil, "", err
 	}
