@@ -60,7 +60,8 @@ func newStatus(o *options) *cobra.Command {
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "Go on until interrupted, and measure the traffic")
 	c.Flags().DurationVar(&w.interval, "interval", w.interval, "Time between two looks of --watch")
 	c.Flags().DurationVar(&w.window, "window", w.window, "How far back --watch measures")
-	c.Flags().StringVarP(&output, "output", "o", "", "Output format. One of: json, yaml. With --watch, json is a line a look")
+	c.Flags().StringVarP(&output, "output", "o", "",
+		"Output format. One of: json, yaml. With --watch, json is a line a look")
 	return c
 }
 
