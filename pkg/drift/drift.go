@@ -12,10 +12,7 @@ package drift
 
 import (
 	"cmp"
-	"maps"
-	"reflect"
 	"slices"
-	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -50,13 +47,9 @@ func (o Object) stray() bool { return o.Revision == nil && o.Proposed == nil && 
 
 // clean returns o without what only the server writes, and without secrets.
 func (o Object) clean() Object {
-	states := []*map[string]any{&o.Revision, &o.Live, &o.Restored, &o.Proposed}
-	for _, s := range states {
-		*s = stripped(*s)
-	}
-	if o.Kind.Kind == "Secret" {
-		mask(states)
-	}
+	o.Revision, o.Live = stripped(o.Revision), stripped(o.Live)
+	o.Restored, o.Proposed = stripped(o.Restored), stripped(o.Proposed)
+	o.mask()
 	return o
 }
 
@@ -75,55 +68,4 @@ func stripped(content map[string]any) map[string]any {
 		unstructured.RemoveNestedField(content, field...)
 	}
 	return content
-}
-
-// mask puts a mark in the place of each value of a Secret. One value in all
-// states has the plain mark; of several, each has its own, so that a reader sees
-// whether two differ and no more.
-func mask(states []*map[string]any) {
-	for _, field := range []string{"data", "stringData"} {
-		keys := map[string]bool{}
-		for _, s := range states {
-			if values, ok := (*s)[field].(map[string]any); ok {
-				maps.Copy(keys, marks(values))
-			}
-		}
-		for key := range keys {
-			maskKey(states, field, key)
-		}
-	}
-}
-
-func marks(values map[string]any) map[string]bool {
-	found := map[string]bool{}
-	for key := range values {
-		found[key] = true
-	}
-	return found
-}
-
-func maskKey(states []*map[string]any, field, key string) {
-	var seen []any
-	number := func(value any) int {
-		i := slices.IndexFunc(seen, func(s any) bool { return reflect.DeepEqual(s, value) })
-		if i < 0 {
-			seen, i = append(seen, value), len(seen)
-		}
-		return i
-	}
-	numbers := map[*map[string]any]int{}
-	for _, s := range states {
-		if values, ok := (*s)[field].(map[string]any); ok {
-			if value, there := values[key]; there {
-				numbers[s] = number(value)
-			}
-		}
-	}
-	for s, n := range numbers {
-		text := "***"
-		if len(seen) > 1 {
-			text += " (" + strconv.Itoa(n+1) + ")"
-		}
-		(*s)[field].(map[string]any)[key] = text
-	}
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	helmchart "helm.sh/helm/v3/pkg/chart"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 )
 
 // chartName is the name of the chart whose releases are endpoints.
@@ -55,28 +57,56 @@ func (c *Client) newer(name string, at situation) error {
 }
 
 // unchanged tells whether what is asked for is there already: the last revision
-// is in force, with these values and this chart, and none of its objects is missing.
+// is in force, with these values and this chart, and its objects are as it says.
+// What somebody changed in them it tells.
 func (s *session) unchanged(ctx context.Context, at situation, w wanted) (bool, error) {
-	if at.state != stateDeployed || w.earlier != nil && w.earlier.Manifest != at.last.Manifest {
+	if at.state != stateDeployed {
+		return false, nil
+	}
+	lost, err := s.tellDrift(ctx, at, w)
+	if err != nil {
+		s.opts.Log(fmt.Sprintf("warning: whether somebody changed the objects by hand is not known: %v", err))
+	}
+	if err != nil || lost || w.earlier != nil && w.earlier.Manifest != at.last.Manifest {
 		return false, nil
 	}
 	have, err := normal(at.last.Config)
-	if err != nil || !reflect.DeepEqual(have, w.values) {
-		return false, err
-	}
-	if digest(at.last.Chart) != digest(w.chart(s.opts.Chart)) {
-		return false, nil
-	}
+	return err == nil && reflect.DeepEqual(have, w.values) && digest(at.last.Chart) == digest(w.chart(s.opts.Chart)), err
+}
+
+// tellDrift tells what was changed by hand since the revision in force, and what
+// the new one makes of it. lost says that applying the old one again would set
+// something back.
+func (s *session) tellDrift(ctx context.Context, at situation, w wanted) (lost bool, err error) {
 	_, g, err := s.configure(ctx)
 	if err != nil {
 		return false, err
 	}
-	objects, err := g.Build(strings.NewReader(at.last.Manifest), false)
+	objects, err := g.Build(strings.NewReader(at.inForce.Manifest), false)
 	if err != nil {
-		return false, nil // a kind is gone from the cluster; an upgrade tells
+		return true, nil // a kind is gone from the cluster; the upgrade tells
 	}
-	there, err := remaining(objects)
-	return len(there) == len(objects), err
+	now, err := s.states(ctx, states{revision: objects})
+	if err != nil {
+		return false, s.explain(err)
+	}
+	changes := drift.ByHand(now, at.inForce.Version, false)
+	if len(changes) == 0 {
+		return false, nil
+	}
+	lost = drift.Lost(changes)
+	rendered, err := s.try(ctx, at, w, ApplyOptions{DryRun: DryRunServer})
+	if err != nil {
+		return lost, nil // what is wrong with the values, the upgrade tells
+	}
+	next, err := s.compare(ctx, at, rendered.Manifest)
+	if err != nil {
+		return lost, s.explain(err)
+	}
+	for _, change := range drift.ByHand(next, at.inForce.Version, true) {
+		s.opts.Log("note: " + change.String())
+	}
+	return lost, nil
 }
 
 // digest stands for all of a chart that is stored with a release, in whatever

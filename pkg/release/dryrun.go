@@ -5,7 +5,6 @@ package release
 
 import (
 	"context"
-	"errors"
 
 	helmaction "helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -17,14 +16,9 @@ import (
 // dryRun tells what make would do. It takes no Lease: that would be a change.
 func (c *Client) dryRun(ctx context.Context, name string, want func(situation) (wanted, error),
 	o ApplyOptions) (Result, error) {
-	s := &session{Client: c, name: name, lines: &lines{}, fence: func() error {
-		return errors.New("a dry run writes nothing")
-	}}
-	at, err := s.look(ctx)
+	s := c.reader(name)
+	at, err := s.lookOver(ctx)
 	if err != nil {
-		return Result{}, err
-	}
-	if err := c.refuse(name, at); err != nil {
 		return Result{}, err
 	}
 	var result Result
@@ -32,17 +26,49 @@ func (c *Client) dryRun(ctx context.Context, name string, want func(situation) (
 	if err != nil || result.Action == Unchanged {
 		return result, err
 	}
-	release, err := s.try(ctx, at, w, o)
+	result.Release, err = s.planned(ctx, at, w, o)
+	return result, err
+}
+
+// Plan returns the revision that Apply would make, as the cluster would take it,
+// and makes none. Unlike a dry run it renders what is in force already too, and
+// does not look at the objects: see Compare. Errors as of Apply.
+func (c *Client) Plan(ctx context.Context, name string, change Change) (Result, error) {
+	s := c.reader(name)
+	at, err := s.lookOver(ctx)
 	if err != nil {
-		return result, c.explain(err)
+		return Result{}, err
 	}
-	result.Release = typed(release)
-	result.Release.Status, result.Release.Revision, result.Release.By = "dry-run", 1, c.opts.Holder
-	result.Release.Description = w.description
+	result := Result{Previous: previous(at), Action: actionFor(at)}
+	values, err := propose(change, at)
+	if err != nil {
+		return result, err
+	}
+	result.Release, err = s.planned(ctx, at, wanted{values: values}, ApplyOptions{DryRun: DryRunServer})
+	return result, err
+}
+
+// lookOver reads the situation of an endpoint that we may change.
+func (s *session) lookOver(ctx context.Context) (situation, error) {
+	at, err := s.look(ctx)
+	if err != nil {
+		return at, err
+	}
+	return at, s.refuse(s.name, at)
+}
+
+func (s *session) planned(ctx context.Context, at situation, w wanted, o ApplyOptions) (Release, error) {
+	rendered, err := s.try(ctx, at, w, o)
+	if err != nil {
+		return Release{}, s.explain(err)
+	}
+	release := typed(rendered)
+	release.Status, release.Revision, release.By = "dry-run", 1, s.opts.Holder
+	release.Description = w.description
 	if at.last != nil {
-		result.Release.Revision = at.last.Version + 1
+		release.Revision = at.last.Version + 1
 	}
-	return result, nil
+	return release, nil
 }
 
 // try renders what would be sent. It uses Helm's install for upgrades too: its

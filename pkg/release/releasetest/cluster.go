@@ -14,9 +14,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -131,25 +129,6 @@ func (c *Cluster) info(o *unstructured.Unstructured) *resource.Info {
 			Client:               restfake.CreateHTTPClient(c.answer),
 		},
 	}
-}
-
-// answer serves the reads that Helm does past its client.
-func (c *Cluster) answer(r *http.Request) (*http.Response, error) {
-	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/") // Kind/namespaces/NS/plural/NAME
-	name := parts[0] + "/" + parts[len(parts)-1]
-	c.mu.Lock()
-	object := c.objects[name].DeepCopy()
-	c.mu.Unlock()
-	code, body := http.StatusOK, any(object)
-	if object == nil {
-		code = http.StatusNotFound
-		body = metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-			Status: metav1.StatusFailure, Reason: metav1.StatusReasonNotFound, Code: http.StatusNotFound,
-			Message: name + " not found"}
-	}
-	raw, err := json.Marshal(body)
-	return &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}},
-		Body: io.NopCloser(strings.NewReader(string(raw)))}, err
 }
 
 func (c *Cluster) refused(verb, object string) error {

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package drift
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+)
+
+// mask puts a mark in the place of what may be secret: the values of a Secret
+// and those of environment variables. One value in all states has the plain
+// mark; of several, each has its own, so that a reader sees whether two differ
+// and no more.
+func (o Object) mask() {
+	secrets := map[string]*secret{}
+	for _, state := range []map[string]any{o.Revision, o.Live, o.Restored, o.Proposed} {
+		if o.Kind.Kind == "Secret" {
+			for _, field := range []string{"data", "stringData"} {
+				values, _ := state[field].(map[string]any)
+				for key := range values {
+					note(secrets, field+"."+key, values, key)
+				}
+			}
+		}
+		for _, list := range []string{"initContainers", "containers"} {
+			maskVariables(secrets, state, list)
+		}
+	}
+	for _, s := range secrets {
+		s.mask()
+	}
+}
+
+func maskVariables(secrets map[string]*secret, state map[string]any, list string) {
+	containers, _ := at(state, []string{"spec", "template", "spec", list}).([]any)
+	for _, element := range containers {
+		container, _ := element.(map[string]any)
+		variables, _ := container["env"].([]any)
+		for _, element := range variables {
+			if variable, ok := element.(map[string]any); ok && variable["value"] != nil {
+				note(secrets, list+nameOf(container)+nameOf(variable), variable, "value")
+			}
+		}
+	}
+}
+
+// secret is one value in all states of an object.
+type secret struct{ places []place }
+
+// place is where a value stands.
+type place struct {
+	in  map[string]any
+	key string
+}
+
+func note(secrets map[string]*secret, name string, in map[string]any, key string) {
+	if secrets[name] == nil {
+		secrets[name] = &secret{}
+	}
+	secrets[name].places = append(secrets[name].places, place{in, key})
+}
+
+func (s *secret) mask() {
+	var seen []any
+	for _, p := range s.places {
+		if !slices.ContainsFunc(seen, func(v any) bool { return reflect.DeepEqual(v, p.in[p.key]) }) {
+			seen = append(seen, p.in[p.key])
+		}
+	}
+	for _, p := range s.places {
+		text := "***"
+		if len(seen) > 1 {
+			i := slices.IndexFunc(seen, func(v any) bool { return reflect.DeepEqual(v, p.in[p.key]) })
+			text += " (" + strconv.Itoa(i+1) + ")"
+		}
+		p.in[p.key] = text
+	}
+}
