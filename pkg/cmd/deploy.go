@@ -54,6 +54,13 @@ func newDeploy(o *options) *cobra.Command {
 		},
 	}
 	d.rolloutFlags.add(c)
+	d.addVersion(c, o)
+	d.addGrace(c)
+	return c
+}
+
+// addVersion gives c the flags that say what is deployed.
+func (d *deployFlags) addVersion(c *cobra.Command, o *options) {
 	d.sourceFlags.add(c, o.Getenv)
 	d.placeFlags.add(c, o.Getenv, clusterIP)
 	d.aboutFlags.add(c)
@@ -64,32 +71,15 @@ func newDeploy(o *options) *cobra.Command {
 	f.BoolVar(&d.makeControl, "control", false, "Mark this as the version that the others are treatments of")
 	f.StringVar(&d.accelerator, "accelerator", "", "Devices for each replica: TYPE[:COUNT], of nvidia, amd, intel, fpga")
 	f.IntVar(&d.replicas, "replicas", 0, "Fixed number of replicas; goes before the deployment config")
-	return c
 }
 
-// deploy reads and checks everything before it touches anything: the files,
-// then the cluster, then the registry.
 func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error {
 	dryRun, format, err := f.parse()
 	if err != nil {
 		return err
 	}
-	plan, err := o.plan(name, f)
+	plan, s, err := o.prepare(ctx, name, f, dryRun)
 	if err != nil {
-		return err
-	}
-	if err := o.computeTarget(plan.computeTarget); err != nil {
-		return err
-	}
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	plan.versionName, err = s.target(ctx, name, plan.versionName)
-	if err != nil {
-		return err
-	}
-	if err := o.build(ctx, plan, f, dryRun); err != nil {
 		return err
 	}
 	work := &deployment{revision: o.revision(s, name, f.rolloutFlags, dryRun), placeFlags: f.placeFlags, plan: plan}
@@ -98,6 +88,26 @@ func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error
 		return o.failed(err)
 	}
 	return o.report(result, work.done(result), dryRun, format)
+}
+
+// prepare reads and checks everything before it touches anything: the files,
+// then the cluster, then the registry.
+func (o *options) prepare(ctx context.Context, name string, f *deployFlags, dryRun release.DryRun) (*plan, *Session, error) {
+	p, err := o.plan(name, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := o.computeTarget(p.computeTarget); err != nil {
+		return nil, nil, err
+	}
+	s, err := o.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.versionName, err = s.target(ctx, name, p.versionName); err != nil {
+		return nil, nil, err
+	}
+	return p, s, o.build(ctx, p, f, dryRun)
 }
 
 // target is the version to deploy: the one named, else the only one there is.

@@ -33,7 +33,11 @@ func (p *placeFlags) add(c *cobra.Command, getenv func(string) string, standard 
 		" (default: $AML_SERVICE_TYPE)")
 	f.StringVar(&p.routerImage, "router-image", getenv("AML_ROUTER_IMAGE"), "Envoy image instead of the chart's")
 	f.StringVar(&p.limiter, "limiter-image", getenv("AML_LIMITER_IMAGE"), "HAProxy image instead of the chart's")
-	f.DurationVar(&p.schedulingGrace, "scheduling-grace", grace,
+}
+
+// addGrace gives c the flag of commands that wait for pods.
+func (p *placeFlags) addGrace(c *cobra.Command) {
+	c.Flags().DurationVar(&p.schedulingGrace, "scheduling-grace", grace,
 		"How long a pod that fits on no node is waited for, unless the cluster is being scaled up")
 }
 

@@ -18,8 +18,8 @@ import (
 // The exit codes of every command.
 const (
 	exitOK       = 0
-	exitFailed   = 1 // what was asked could not be done
-	exitUsage    = 2 // the command line is wrong
+	exitFailed   = 1 // what was asked could not be done; for diff: there is a difference
+	exitUsage    = 2 // the command line is wrong; for diff: or it could not be found out
 	exitNotReady = 3 // not ready in time, but still progressing
 	exitRollout  = 4 // the rollout failed
 )
@@ -35,12 +35,13 @@ func ExitCode(err error) int {
 		usage   usageError
 		late    *status.TimeoutError
 		failed  *status.FailedError
+		compare comparisonError
 		unknown = err != nil && strings.HasPrefix(err.Error(), "unknown command")
 	)
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage) || unknown:
+	case errors.As(err, &usage) || errors.As(err, &compare) || unknown:
 		return exitUsage
 	case errors.As(err, &failed):
 		return exitRollout
@@ -58,7 +59,7 @@ func Message(err error) string {
 		address *url.Error
 	)
 	switch {
-	case err == nil:
+	case err == nil || errors.Is(err, errDiffers):
 		return ""
 	case err == context.Canceled: //nolint:errorlint // one with more to say says it itself
 		return "interrupted"

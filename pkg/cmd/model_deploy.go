@@ -44,6 +44,7 @@ func newModelDeploy(o *options) *cobra.Command {
 	d.addTarget(c)
 	d.addOldForm(c)
 	d.placeFlags.add(c, o.Getenv, loadBalancer+", as in Azure ML")
+	d.addGrace(c)
 	d.aboutFlags.add(c)
 	d.fields.add(c, func(amlv1.Field) bool { return true })
 	f := c.Flags()

@@ -5,10 +5,8 @@ package cmd
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 )
@@ -47,13 +45,9 @@ func newRender(o *options) *cobra.Command {
 }
 
 func (o *options) renderFile(name, file string) error {
-	text, err := os.ReadFile(o.path(file))
+	values, err := o.valuesFile(file)
 	if err != nil {
-		return fmt.Errorf("the values cannot be read: %w", err)
-	}
-	var values map[string]any
-	if err := yaml.UnmarshalStrict(text, &values); err != nil {
-		return fmt.Errorf("%s is not YAML: %w", file, err)
+		return err
 	}
 	namespace, _, err := o.flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {

@@ -103,7 +103,7 @@ func NewRoot(env Env) *cobra.Command {
 	o := &options{Env: env, flags: flags}
 	groups := map[string][]*cobra.Command{
 		"deploy":  {newDeploy(o), newTraffic(o), newUndo(o), newDelete(o), newModel(o)},
-		"look":    {newGet(o), newStatus(o), newHistory(o), newLogs(o), newRender(o)},
+		"look":    {newGet(o), newStatus(o), newDiff(o), newHistory(o), newLogs(o), newRender(o)},
 		"files":   {newInit(o), newValidate(o), newExplain(o), newImport(o)},
 		"call":    {newInvoke(o), newKeys(o)},
 		"azure":   {newService(o), newEndpoint(o)},

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
@@ -47,6 +48,9 @@ type Releases interface {
 	History(ctx context.Context, name string) ([]release.Release, error)
 	Apply(ctx context.Context, name string, change release.Change, o release.ApplyOptions) (release.Result, error)
 	Undo(ctx context.Context, name string, toRevision int, o release.ApplyOptions) (release.Result, error)
+	Plan(ctx context.Context, name string, change release.Change) (release.Result, error)
+	Objects(ctx context.Context, r release.Release) ([]drift.Object, error)
+	Compare(ctx context.Context, name, proposed string) ([]drift.Object, error)
 	Delete(ctx context.Context, name string, o release.DeleteOptions) error
 }
 

@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
@@ -90,6 +92,9 @@ func (o *options) status(ctx context.Context, s *Session, name string, f printer
 		o.tell("note: what the routers run is not known: %v", sight.unknown)
 	}
 	tree := sight.tree(o.Clock.Now(), nil)
+	if tree.Drift, err = s.drift(ctx, sight.release); err != nil {
+		o.tell("note: whether somebody changed the objects by hand is not known: %v", err)
+	}
 	switch f {
 	case printer.JSON:
 		return printer.WriteJSON(o.Streams.Out, tree)
@@ -98,6 +103,17 @@ func (o *options) status(ctx context.Context, s *Session, name string, f printer
 	case printer.Table, printer.Wide, printer.Name:
 	}
 	return printer.Tree(o.Streams.Out, tree, printer.TreeOptions{})
+}
+
+// drift is what was changed by hand since the revision r, which is in force.
+// Nothing is told while a newer one is at work, or has left what it did: it is
+// not known who changed what.
+func (s *Session) drift(ctx context.Context, r release.Release) ([]drift.Change, error) {
+	if r.Later != "" {
+		return nil, nil
+	}
+	objects, err := s.Releases.Objects(ctx, r)
+	return drift.ByHand(objects, r.Revision, false), err
 }
 
 // sight is what was seen of an endpoint in one look.

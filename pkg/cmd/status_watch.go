@@ -14,6 +14,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
@@ -23,6 +24,10 @@ import (
 // lookLimit bounds one look, so that a cluster that hangs is one that does not
 // answer.
 const lookLimit = 15 * time.Second
+
+// driftEvery is the time between two looks at what was changed by hand, which
+// asks for all objects.
+const driftEvery = 15 * time.Second
 
 // watcher looks at an endpoint again and again.
 type watcher struct {
@@ -35,6 +40,11 @@ type watcher struct {
 	window rollout.Window
 	// split is the split that the routers run and that is being measured.
 	split map[string]float64
+	// drift is what was changed by hand, as seen at the time asked, of a revision.
+	drift        []drift.Change
+	driftUnknown error
+	asked        time.Time
+	revision     int
 }
 
 // view is where a watch is shown.
@@ -114,10 +124,25 @@ func (w *watcher) look(ctx context.Context) (status.Tree, error) {
 	if note != "" {
 		tree.Notes = append(tree.Notes, note)
 	}
+	w.compare(ctx, seen.release, now)
+	tree.Drift = w.drift
+	if w.driftUnknown != nil {
+		tree.Notes = append(tree.Notes,
+			fmt.Sprintf("whether somebody changed the objects by hand is not known: %v", w.driftUnknown))
+	}
 	if seen.unknown != nil {
 		tree.Notes = append(tree.Notes, fmt.Sprintf("what the routers run is not known: %v", seen.unknown))
 	}
 	return tree, nil
+}
+
+// compare looks again at what was changed by hand, if it is time to.
+func (w *watcher) compare(ctx context.Context, r release.Release, now time.Time) {
+	if r.Revision == w.revision && now.Sub(w.asked) < driftEvery {
+		return
+	}
+	w.drift, w.driftUnknown = w.s.drift(ctx, r)
+	w.asked, w.revision = now, r.Revision
 }
 
 // expect begins to count anew when the routers split otherwise than before: an

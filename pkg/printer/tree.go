@@ -157,6 +157,9 @@ func full(v status.Verdict) string {
 // states that were cut.
 func notes(t status.Tree, untold []string, width int) string {
 	lines := slices.Concat(untold, t.Notes)
+	for _, change := range t.Drift {
+		lines = append(lines, change.String())
+	}
 	for _, v := range t.Versions {
 		for _, note := range v.Notes {
 			lines = append(lines, v.Name+": "+note)

@@ -153,6 +153,9 @@ func previous(at situation) *Release {
 		return nil
 	}
 	release := typed(at.inForce)
+	if at.last != at.inForce {
+		release.Later = at.reason
+	}
 	return &release
 }
 

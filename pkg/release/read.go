@@ -30,7 +30,7 @@ func (c *Client) Get(ctx context.Context, name string) (Release, error) {
 	if at.inForce == nil {
 		return Release{}, c.noneInForce(name, at)
 	}
-	return typed(at.inForce), nil
+	return *previous(at), nil
 }
 
 func (c *Client) noneInForce(name string, at situation) error {

@@ -54,6 +54,9 @@ type Release struct {
 	By string
 	// Manifest holds the objects of this revision as YAML documents, hooks left out.
 	Manifest string
+	// Later says of the release in force what a newer revision is that is not:
+	// "revision 8 is failed", "… is pending-upgrade"; empty if there is none.
+	Later string
 	// Updated is when this revision was started, Created when the first one was.
 	Updated, Created time.Time
 }

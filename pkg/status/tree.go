@@ -4,10 +4,9 @@
 package status
 
 import (
-	"fmt"
-	"slices"
 	"time"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 )
 
@@ -28,6 +27,8 @@ type Tree struct {
 	Seconds  float64   `json:"measuredSeconds,omitempty"`
 	Time     time.Time `json:"time,omitzero"`
 	Notes    []string  `json:"notes,omitempty"`
+	// Drift is what somebody changed past the revisions, for the caller to add.
+	Drift []drift.Change `json:"drift,omitempty"`
 }
 
 // Version is one version of an endpoint.
@@ -46,8 +47,7 @@ type Version struct {
 }
 
 // Endpoint returns the view of an endpoint at the time now: the router, then
-// the versions of e by name. Versions in the cluster that e has not are told in
-// the notes.
+// the versions of e by name.
 func (s Snapshot) Endpoint(e endpoint.Endpoint, now time.Time, o Options) Tree {
 	t := Tree{Namespace: s.Namespace, Endpoint: s.Name, Observed: len(o.Routers) > 0}
 	t.Router = s.workload("", now, o)
@@ -67,7 +67,7 @@ func (s Snapshot) Endpoint(e endpoint.Endpoint, now time.Time, o Options) Tree {
 	if t.Verdict.State == Ready {
 		t.Verdict = Verdict{State: Ready}
 	}
-	t.Notes = append(s.strays(e), t.share(e, o.Routers)...)
+	t.Notes = t.share(e, o.Routers)
 	if o.Traffic != nil {
 		t.Notes = append(t.Notes, t.measure(e, *o.Traffic)...)
 	}
@@ -83,17 +83,4 @@ func VersionObject(name string) string { return "version " + name }
 func about(object string, v Verdict) Verdict {
 	v.Message = object + ": " + v.Message
 	return v
-}
-
-// strays tell of versions in the cluster that the endpoint does not have.
-func (s Snapshot) strays(e endpoint.Endpoint) []string {
-	var notes []string
-	for _, d := range s.Deployments {
-		name := d.Labels[versionLabel]
-		if _, known := e.Versions[name]; name != "" && !known {
-			notes = append(notes, fmt.Sprintf("deployment %s is of version %s, which the endpoint does not have", d.Name, name))
-		}
-	}
-	slices.Sort(notes)
-	return notes
 }
