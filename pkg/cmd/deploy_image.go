@@ -12,8 +12,7 @@ import (
 )
 
 // build makes the image of the version, or finds the digest of a ready one. A
-// dry run pushes nothing: it names the environment's image in place of the one
-// that would be made.
+// dry run pushes nothing, but names the image that would be pushed by its digest.
 func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun release.DryRun) error {
 	opts := image.Options{Insecure: f.insecureRegistry, Log: func(line string) { o.tell("image: %s", line) }}
 	if f.image != "" {
@@ -21,32 +20,24 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 		p.version.Image = pinned
 		return err
 	}
+	pack := image.Package
 	if dryRun != release.DryRunNone {
-		return o.pretend(ctx, p, opts)
+		pack = image.Describe
 	}
-	repository := strings.TrimSuffix(f.registry, "/") + "/" + p.endpoint
-	made, err := image.Package(ctx, p.source, repository, opts)
+	made, err := pack(ctx, p.source, strings.TrimSuffix(f.registry, "/")+"/"+p.endpoint, opts)
 	if err != nil {
 		return err
 	}
 	if made.Ignored > 0 && made.IgnoreFile != "" {
 		o.tell("image: %s keeps %d files and folders out", made.IgnoreFile, made.Ignored)
 	}
-	o.tell("image: %s (%d blobs sent, %d there already)", made.Reference, made.Uploaded, made.Skipped)
+	if dryRun == release.DryRunNone {
+		o.tell("image: %s (%d blobs sent, %d there already)", made.Reference, made.Uploaded, made.Skipped)
+	} else {
+		o.tell("image: %s, which is not pushed in a dry run", made.Reference)
+	}
 	p.version.Image = made.Reference
 	p.version.EntryScript, p.version.SourceDirectory = made.EntryScript, made.SourceDirectory
 	p.version.ModelDir, p.version.Models = made.ModelDir, append([]string{}, made.Models...)
 	return nil
-}
-
-// pretend finds what the image would be made of.
-func (o *options) pretend(ctx context.Context, p *plan, opts image.Options) error {
-	o.tell("note: no image is made in a dry run: %s stands in its place", p.source.Environment)
-	found, err := p.source.Resolve(ctx, opts)
-	if err != nil {
-		return err
-	}
-	p.version.Models = append([]string{}, found.Labels()...)
-	p.version.Image, err = image.Resolve(ctx, p.source.Environment, opts)
-	return err
 }

@@ -47,7 +47,7 @@ func newDiff(o *options) *cobra.Command {
 			"hand, and what a new revision would change: of the same values with this plugin's chart, or with deploy's\n" +
 			"flags, --revision or --values what those would make. First it says what happens to the traffic and which\n" +
 			"pods restart, then the objects from what is live to what is proposed. Values of Secrets and of\n" +
-			"environment variables are not shown. Nothing is changed, and no image is made.\n\n" +
+			"environment variables are not shown. Nothing is changed, and no image is pushed.\n\n" +
 			"The exit code is 0 if nothing differs, 1 if something does, and 2 if that could not be found out.",
 		Example: "  # Was anything changed by hand?\n" +
 			"  kubectl aml diff diabetes\n\n" +
@@ -79,8 +79,8 @@ func newDiff(o *options) *cobra.Command {
 func (d *diffFlags) read(c *cobra.Command) {
 	d.deploy.trafficGiven = c.Flags().Changed("traffic")
 	own := []string{"values", "revision", "output"}
-	c.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) {
-		d.deploys = d.deploys || !slices.Contains(own, f.Name)
+	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		d.deploys = d.deploys || f.Changed && !slices.Contains(own, f.Name)
 	})
 }
 

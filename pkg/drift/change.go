@@ -178,11 +178,12 @@ func short(name string) string {
 // maxBrief is how long a value may be to stand in a sentence.
 const maxBrief = 80
 
-// brief writes a plain value; false if it is not plain, or too long.
+// brief writes a plain value; false if it is not plain, too long, or masked.
 func brief(value any) (string, bool) {
 	switch value := value.(type) {
 	case string:
-		return value, value != "" && len(value) <= maxBrief && !strings.Contains(value, "\n")
+		plain := value != "" && len(value) <= maxBrief && !strings.Contains(value, "\n")
+		return value, plain && !strings.HasPrefix(value, hidden)
 	case int64, float64, bool:
 		return fmt.Sprint(value), true
 	}

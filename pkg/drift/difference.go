@@ -74,19 +74,55 @@ func (o Object) action(same bool) Action {
 	return Changed
 }
 
+// unified leaves out white space at the end of lines, because YAML would write
+// whole files in one quoted line for it; unless nothing else differs.
 func (o Object) unified() (string, error) {
-	var texts [2]string
-	for i, content := range []map[string]any{o.Live, o.Proposed} {
-		if content == nil {
-			continue
-		}
-		text, err := yaml.Marshal(content)
+	for _, form := range []func(any) any{trimmed, func(v any) any { return v }} {
+		live, err := written(form, o.Live)
 		if err != nil {
 			return "", err
 		}
-		texts[i] = string(text)
+		proposed, err := written(form, o.Proposed)
+		if err != nil {
+			return "", err
+		}
+		if text := udiff.Unified("live", "proposed", live, proposed); text != "" {
+			return text, nil
+		}
 	}
-	return udiff.Unified("live", "proposed", texts[0], texts[1]), nil
+	return "", nil
+}
+
+func written(form func(any) any, content map[string]any) (string, error) {
+	if content == nil {
+		return "", nil
+	}
+	text, err := yaml.Marshal(form(content))
+	return string(text), err
+}
+
+func trimmed(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		next := make(map[string]any, len(value))
+		for key, v := range value {
+			next[key] = trimmed(v)
+		}
+		return next
+	case []any:
+		next := make([]any, len(value))
+		for i, v := range value {
+			next[i] = trimmed(v)
+		}
+		return next
+	case string:
+		lines := strings.Split(value, "\n")
+		for i := range lines {
+			lines[i] = strings.TrimRight(lines[i], " \t")
+		}
+		return strings.Join(lines, "\n")
+	}
+	return value
 }
 
 // Restarts tells which pods a proposed revision replaces and why, a sentence

@@ -10,9 +10,9 @@ import (
 )
 
 // mask puts a mark in the place of what may be secret: the values of a Secret
-// and those of environment variables. One value in all states has the plain
-// mark; of several, each has its own, so that a reader sees whether two differ
-// and no more.
+// and those of environment variables, but for the numbers that the chart gives
+// the limiter. One value in all states has the plain mark; of several, each has
+// its own, so that a reader sees whether two differ and no more.
 func (o Object) mask() {
 	secrets := map[string]*secret{}
 	for _, state := range []map[string]any{o.Revision, o.Live, o.Restored, o.Proposed} {
@@ -25,7 +25,7 @@ func (o Object) mask() {
 			}
 		}
 		for _, list := range []string{"initContainers", "containers"} {
-			maskVariables(secrets, state, list)
+			o.noteVariables(secrets, state, list)
 		}
 	}
 	for _, s := range secrets {
@@ -33,21 +33,35 @@ func (o Object) mask() {
 	}
 }
 
-func maskVariables(secrets map[string]*secret, state map[string]any, list string) {
-	containers, _ := at(state, []string{"spec", "template", "spec", list}).([]any)
+func (o Object) noteVariables(secrets map[string]*secret, state map[string]any, list string) {
+	path := []string{"spec", "template", "spec", list}
+	containers, _ := at(state, path).([]any)
 	for _, element := range containers {
 		container, _ := element.(map[string]any)
 		variables, _ := container["env"].([]any)
 		for _, element := range variables {
-			if variable, ok := element.(map[string]any); ok && variable["value"] != nil {
+			variable, ok := element.(map[string]any)
+			known := list == "initContainers" && o.manifest(append(path, nameOf(container), "env", nameOf(variable))) != nil
+			if ok && variable["value"] != nil && !known {
 				note(secrets, list+nameOf(container)+nameOf(variable), variable, "value")
 			}
 		}
 	}
 }
 
+// manifest is what the chart has at a path.
+func (o Object) manifest(path []string) any {
+	if o.Revision != nil {
+		return at(o.Revision, path)
+	}
+	return at(o.Proposed, path)
+}
+
 // secret is one value in all states of an object.
 type secret struct{ places []place }
+
+// hidden stands for a value that may be secret.
+const hidden = "***"
 
 // place is where a value stands.
 type place struct {
@@ -70,7 +84,7 @@ func (s *secret) mask() {
 		}
 	}
 	for _, p := range s.places {
-		text := "***"
+		text := hidden
 		if len(seen) > 1 {
 			i := slices.IndexFunc(seen, func(v any) bool { return reflect.DeepEqual(v, p.in[p.key]) })
 			text += " (" + strconv.Itoa(i+1) + ")"

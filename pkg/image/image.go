@@ -109,44 +109,77 @@ type Layer struct {
 // Registered models are not read at all if the image is pushed to the registry
 // that has them.
 func Package(ctx context.Context, src Source, repository string, o Options) (Image, error) {
-	repo, err := parseRepository(repository, o)
+	m, err := compose(ctx, src, repository, o)
 	if err != nil {
 		return Image{}, err
 	}
-	plan, err := planLayers(src)
+	out := m.about
+	out.Reference, err = push(ctx, m.repo, m.image, o, m.traffic)
 	if err != nil {
 		return Image{}, err
 	}
-	traffic := newTransport(o)
-	base, pinned, err := pull(ctx, src.Environment, o, traffic)
+	if out.Uploaded, out.Skipped, err = m.traffic.counts(m.image); err != nil {
+		return Image{}, err
+	}
+	for _, l := range m.layers {
+		out.Layers = append(out.Layers, Layer{Name: l.name, Digest: l.digest.String(), Size: l.size,
+			Uploaded: m.traffic.uploaded(l.digest.String())})
+	}
+	return out, nil
+}
+
+// Describe returns the image that Package would push, by the digest it would
+// have, and sends nothing: its layers are left out. Errors are those of Package.
+func Describe(ctx context.Context, src Source, repository string, o Options) (Image, error) {
+	m, err := compose(ctx, src, repository, o)
 	if err != nil {
 		return Image{}, err
 	}
-	if err := plan.resolve(ctx, src.Registry, o); err != nil {
-		return Image{}, err
-	}
-	layers, err := addLayers(ctx, plan.contents, base, repo, o, traffic)
-	if err != nil {
-		return Image{}, err
-	}
-	out := plan.image
-	out.Environment = pinned
-	img, err := assemble(base, pinned, out, layers)
+	digest, err := m.image.Digest()
 	if err != nil {
 		return Image{}, explain(err, "read", src.Environment)
 	}
-	out.Reference, err = push(ctx, repo, img, o, traffic)
-	if err != nil {
-		return Image{}, err
-	}
-	if out.Uploaded, out.Skipped, err = traffic.counts(img); err != nil {
-		return Image{}, err
-	}
-	for _, l := range layers {
-		out.Layers = append(out.Layers, Layer{Name: l.name, Digest: l.digest.String(), Size: l.size,
-			Uploaded: traffic.uploaded(l.digest.String())})
-	}
+	out := m.about
+	out.Reference = pinned(m.repo.Digest(digest.String()), digest)
 	return out, nil
+}
+
+// composed is an image that is not pushed yet.
+type composed struct {
+	about   Image
+	image   v1.Image
+	layers  []addition
+	repo    name.Repository
+	traffic *countingTransport
+}
+
+// compose reads the files and the environment and makes the image of them.
+func compose(ctx context.Context, src Source, repository string, o Options) (composed, error) {
+	m := composed{traffic: newTransport(o)}
+	var err error
+	if m.repo, err = parseRepository(repository, o); err != nil {
+		return m, err
+	}
+	plan, err := planLayers(src)
+	if err != nil {
+		return m, err
+	}
+	base, pinned, err := pull(ctx, src.Environment, o, m.traffic)
+	if err != nil {
+		return m, err
+	}
+	if err := plan.resolve(ctx, src.Registry, o); err != nil {
+		return m, err
+	}
+	if m.layers, err = addLayers(ctx, plan.contents, base, m.repo, o, m.traffic); err != nil {
+		return m, err
+	}
+	m.about = plan.image
+	m.about.Environment = pinned
+	if m.image, err = assemble(base, pinned, m.about, m.layers); err != nil {
+		return m, explain(err, "read", src.Environment)
+	}
+	return m, nil
 }
 
 func parseRepository(repository string, o Options) (name.Repository, error) {

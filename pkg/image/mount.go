@@ -116,12 +116,3 @@ func (src Source) Resolve(ctx context.Context, o Options) (Source, error) {
 	}
 	return src, nil
 }
-
-// Labels are those of the models.
-func (src Source) Labels() []string {
-	var labels []string
-	for _, m := range src.Models {
-		labels = append(labels, m.Label())
-	}
-	return labels
-}

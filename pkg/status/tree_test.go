@@ -209,16 +209,6 @@ func TestActualShares(t *testing.T) {
 	}
 }
 
-func TestTreeTellsOfVersionsTheEndpointDoesNotHave(t *testing.T) {
-	e := sentiment()
-	delete(e.Versions, "green")
-	tree := fixture(t, "ready").Endpoint(e, noon(), Options{})
-	want := "deployment sentiment-green is of version green, which the endpoint does not have"
-	if len(tree.Notes) != 1 || tree.Notes[0] != want {
-		t.Errorf("got %q, want %q", tree.Notes, want)
-	}
-}
-
 func TestTreeTellsOfMissingDeployments(t *testing.T) {
 	tree := Snapshot{Name: "sentiment"}.Endpoint(sentiment(), noon(), Options{})
 	if want := "router: its deployment is missing: deploy it again"; tree.Verdict.Message != want {
