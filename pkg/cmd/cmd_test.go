@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -100,7 +101,7 @@ func (w *world) run(args ...string) said {
 		Getenv:  func(name string) string { return w.env[name] },
 		Dir:     w.dir,
 		Holder:  "ada@desk",
-		Connect: w.connect,
+		Connect: func(flags *genericclioptions.ConfigFlags) (*cmd.Session, error) { return w.connect(flags, &errOut) },
 	}
 	if !w.noPython {
 		env.Python = python
@@ -126,12 +127,13 @@ func (w *world) context() context.Context {
 	return w.t.Context()
 }
 
-func (w *world) connect(flags *genericclioptions.ConfigFlags) (*cmd.Session, error) {
+func (w *world) connect(flags *genericclioptions.ConfigFlags, log io.Writer) (*cmd.Session, error) {
 	c, err := chart.Load()
 	if err != nil {
 		return nil, err
 	}
 	releases := release.New(flags, release.Options{Namespace: "models", Chart: c, Holder: "ada@desk",
+		Log:     func(line string) { fmt.Fprintln(log, line) },
 		Backend: release.Backend{Kubernetes: w.cluster.Clientset, Kube: w.cluster}})
 	return &cmd.Session{Namespace: "models", Kube: w.cluster.Clientset, Releases: releases,
 		Forward: w.forward, Doors: w.doors}, nil

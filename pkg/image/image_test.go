@@ -220,6 +220,23 @@ func TestPackage(t *testing.T) {
 		got.Environment[strings.Index(got.Environment, "@")+1:])
 }
 
+func TestDescribeTellsWhatPackageWouldPushAndSendsNothing(t *testing.T) {
+	t.Parallel()
+	reg := newRegistry(t)
+	_, src := project(t)
+	src.Environment = reg.environment(t)
+	reg.uploads()
+	told := must(Describe(t.Context(), src, reg.host+"/endpoints/sentiment", options()))
+	if sent := reg.uploads(); sent > 0 {
+		t.Errorf("%d uploads", sent)
+	}
+	made := must(Package(t.Context(), src, reg.host+"/endpoints/sentiment", options()))
+	equal(t, "reference", told.Reference, made.Reference)
+	equal(t, "variables", []string{told.EntryScript, told.SourceDirectory, told.ModelDir},
+		[]string{made.EntryScript, made.SourceDirectory, made.ModelDir})
+	equal(t, "models", told.Models, made.Models)
+}
+
 func TestPackageSendsOnlyWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	reg := newRegistry(t)

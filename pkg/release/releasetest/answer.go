@@ -26,10 +26,7 @@ func (c *Cluster) answer(r *http.Request) (*http.Response, error) {
 	name := parts[0] + "/" + parts[4]
 	object := c.Object(name)
 	if object == nil {
-		return respond(http.StatusNotFound, metav1.Status{
-			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-			Status:   metav1.StatusFailure, Reason: metav1.StatusReasonNotFound, Code: http.StatusNotFound,
-			Message: name + " not found"})
+		return failure(http.StatusNotFound, metav1.StatusReasonNotFound, name+" not found")
 	}
 	if r.Method == http.MethodPatch {
 		return c.try(object, r)
@@ -58,9 +55,10 @@ func (c *Cluster) list(kind string, r *http.Request) (*http.Response, error) {
 // anything but a dry run is refused.
 func (c *Cluster) try(object *unstructured.Unstructured, r *http.Request) (*http.Response, error) {
 	if r.URL.Query().Get("dryRun") != metav1.DryRunAll {
-		return respond(http.StatusMethodNotAllowed, metav1.Status{
-			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
-			Code: http.StatusMethodNotAllowed, Message: "writes go through Helm's client"})
+		return failure(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "writes go through Helm's client")
+	}
+	if err := c.refused("try", key(object)); err != nil {
+		return failure(http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
 	}
 	patch, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -80,6 +78,11 @@ func (c *Cluster) try(object *unstructured.Unstructured, r *http.Request) (*http
 		return nil, err
 	}
 	return respond(http.StatusOK, json.RawMessage(next))
+}
+
+func failure(code int32, reason metav1.StatusReason, message string) (*http.Response, error) {
+	return respond(int(code), metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status: metav1.StatusFailure, Reason: reason, Code: code, Message: message})
 }
 
 func respond(code int, body any) (*http.Response, error) {

@@ -38,8 +38,8 @@ type Cluster struct {
 	Clientset *fake.Clientset
 	// Namespace is where objects without one go.
 	Namespace string
-	// Refuse is asked before each write with verb create, update or delete and
-	// the object as Kind/name. An error is what the API server answers. Nil
+	// Refuse is asked before each write with verb create, update or delete, and
+	// before each dry run of a patch with try, and the object as Kind/name. An error is what the API server answers. Nil
 	// lets everything through.
 	Refuse func(verb, object string) error
 	// Linger names objects that are only marked when they are deleted, as if a
