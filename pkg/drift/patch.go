@@ -21,9 +21,9 @@ import (
 // to send. Quantities and the like are compared as the API server writes them.
 func Patch(kind schema.GroupVersionKind, before, after, live map[string]any) ([]byte, types.PatchType, error) {
 	var raw [3][]byte
-	for i, content := range []map[string]any{canonical(kind, before), canonical(kind, after), live} {
+	for i, content := range []map[string]any{before, after, live} {
 		var err error
-		if raw[i], err = json.Marshal(content); err != nil {
+		if raw[i], err = json.Marshal(canonical(kind, content)); err != nil {
 			return nil, "", fmt.Errorf("compare %s: %w", kind.Kind, err)
 		}
 	}
