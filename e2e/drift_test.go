@@ -52,31 +52,31 @@ func (s *space) differs(args []string, texts ...string) {
 	}
 }
 
-const threeReplicas = "deployment echo-blue has 3 replicas where revision 1 says 1: "
+const threeReplicas = "deployment echo-blue has 3 replicas where revision 1 says 2: "
 
 func TestWhatWasChangedByHandIsToldAndSetBack(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	s.echo("blue", "sky")
+	s.echo("blue", "sky", "--replicas", "2")
 	s.changeByHand()
 
 	const noBudget = "poddisruptionbudget echo-blue is gone, which revision 1 has: "
-	s.differs([]string{"diff", "echo"}, "traffic stays as it is\nversion blue goes from 3 to 1 replicas\nno pod restarts\n"+
+	s.differs([]string{"diff", "echo"}, "traffic stays as it is\nversion blue goes from 3 to 2 replicas\nno pod restarts\n"+
 		"3 objects were changed by hand:\n", threeReplicas+"it is set back\n", noBudget+"it is made again\n",
 		"service echo has ports[http].port 81 where revision 1 says 80: it is set back\n",
-		"\nDeployment/echo-blue (changed by hand)\n", "-  replicas: 3\n+  replicas: 1\n")
+		"\nDeployment/echo-blue (changed by hand)\n", "-  replicas: 3\n+  replicas: 2\n")
 	s.differs([]string{"diff", "echo", "-o", "json"}, `"field": "spec.replicas"`)
 	if r := s.ok("status", "echo"); !strings.Contains(r.out, "note: "+threeReplicas+"the next deploy sets it back\n") {
 		t.Errorf("status says\n%s", r.out)
 	}
 	// The very same again is a new revision, because it changes something.
-	r := s.echo("blue", "sky")
+	r := s.echo("blue", "sky", "--replicas", "2")
 	if !strings.Contains(r.err, "note: "+threeReplicas+"it is set back\n") || r.out != "endpoint/echo configured\n" {
 		t.Errorf("deploy says\n%s%s", r.out, r.err)
 	}
 	s.noDifference("diff", "echo")
 	s.asTheRevisionSays()
-	if r := s.echo("blue", "sky"); r.out != "endpoint/echo unchanged\n" {
+	if r := s.echo("blue", "sky", "--replicas", "2"); r.out != "endpoint/echo unchanged\n" {
 		t.Errorf("once more: %s%s", r.out, r.err)
 	}
 }
@@ -107,7 +107,7 @@ func (s *space) asTheRevisionSays() {
 	_, err = s.admin.PolicyV1().PodDisruptionBudgets(s.namespace).Get(ctx, "echo-blue", metav1.GetOptions{})
 	must(s.t, err)
 	ports := fmt.Sprint(len(service.Spec.Ports), service.Spec.Ports[0].Port)
-	if *d.Spec.Replicas != 1 || ports != "1 80" {
+	if *d.Spec.Replicas != 2 || ports != "1 80" {
 		s.t.Errorf("%d replicas, ports %s", *d.Spec.Replicas, ports)
 	}
 }
