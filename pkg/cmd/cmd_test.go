@@ -101,7 +101,7 @@ func (w *world) run(args ...string) said {
 		Getenv:  func(name string) string { return w.env[name] },
 		Dir:     w.dir,
 		Holder:  "ada@desk",
-		Connect: func(flags *genericclioptions.ConfigFlags) (*cmd.Session, error) { return w.connect(flags, &errOut) },
+		Connect: func(flags *genericclioptions.ConfigFlags) (*cmd.Session, error) { return w.session(flags, &errOut) },
 	}
 	if !w.noPython {
 		env.Python = python
@@ -127,7 +127,12 @@ func (w *world) context() context.Context {
 	return w.t.Context()
 }
 
-func (w *world) connect(flags *genericclioptions.ConfigFlags, log io.Writer) (*cmd.Session, error) {
+func (w *world) connect(flags *genericclioptions.ConfigFlags) (*cmd.Session, error) {
+	return w.session(flags, io.Discard)
+}
+
+// session is connect, with what happens told to log.
+func (w *world) session(flags *genericclioptions.ConfigFlags, log io.Writer) (*cmd.Session, error) {
 	c, err := chart.Load()
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ package cmd_test
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
@@ -30,7 +29,7 @@ func (w *world) fine(r said) said {
 // value is what the release in force says at a path of keys, as text.
 func (w *world) value(path string) string {
 	w.t.Helper()
-	s, err := w.connect(genericclioptions.NewConfigFlags(false), io.Discard)
+	s, err := w.connect(genericclioptions.NewConfigFlags(false))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -4,7 +4,6 @@
 package cmd_test
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -162,7 +161,7 @@ func TestWhatIsWrongWithModelsIsTold(t *testing.T) {
 // values are those of an endpoint's release, as YAML.
 func (w *world) values(endpoint string) string {
 	w.t.Helper()
-	s, err := w.connect(genericclioptions.NewConfigFlags(true), io.Discard)
+	s, err := w.connect(genericclioptions.NewConfigFlags(true))
 	if err != nil {
 		w.t.Fatal(err)
 	}
