@@ -92,7 +92,9 @@ func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error
 
 // prepare reads and checks everything before it touches anything: the files,
 // then the cluster, then the registry.
-func (o *options) prepare(ctx context.Context, name string, f *deployFlags, dryRun release.DryRun) (*plan, *Session, error) {
+func (o *options) prepare(
+	ctx context.Context, name string, f *deployFlags, dryRun release.DryRun,
+) (*plan, *Session, error) {
 	p, err := o.plan(name, f)
 	if err != nil {
 		return nil, nil, err

@@ -96,7 +96,8 @@ func (d *diffFlags) parse() (printer.Format, error) {
 		}
 	}
 	if given > 1 {
-		return format, usageError{errors.New("there is one thing to compare with: give --revision, --values or deploy's flags")}
+		return format, usageError{errors.New("there is one thing to compare with: " +
+			"give --revision, --values or deploy's flags")}
 	}
 	if d.revision < 0 {
 		return format, usageError{fmt.Errorf("revision %d is none: revisions count from 1", d.revision)}
