@@ -96,6 +96,8 @@ type GatewayValues struct {
 	Namespace   string   `json:"namespace"`
 	SectionName string   `json:"sectionName"`
 	Hostnames   []string `json:"hostnames"`
+	// ProxyNamespace is where its proxies run; empty if that is not known.
+	ProxyNamespace string `json:"proxyNamespace"`
 }
 
 // ResourceValues are requests and limits by resource name (cpu, memory).
