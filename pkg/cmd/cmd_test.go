@@ -19,8 +19,11 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/fake"
 	"k8s.io/utils/clock"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -44,6 +47,7 @@ type world struct {
 	in       string
 	forward  func(ctx context.Context, pod string) (string, func(), error)
 	doors    func(endpoint string) rollout.Doors
+	objects  dynamic.Interface
 	noPython bool
 	// clock is the real one if nil, terminal is none.
 	clock    clock.WithTicker
@@ -55,6 +59,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(registry.New(registry.Logger(quiet())))
 	t.Cleanup(server.Close)
 	w := &world{t: t, cluster: releasetest.New("models"), env: map[string]string{}, dir: t.TempDir(),
+		objects:  fake.NewSimpleDynamicClient(runtime.NewScheme()),
 		registry: strings.TrimPrefix(server.URL, "http://")}
 	w.push("environment:1")
 	w.env["AML_REGISTRY"] = w.registry
@@ -140,7 +145,7 @@ func (w *world) session(flags *genericclioptions.ConfigFlags, log io.Writer) (*c
 	releases := release.New(flags, release.Options{Namespace: "models", Chart: c, Holder: "ada@desk",
 		Log:     func(line string) { fmt.Fprintln(log, line) },
 		Backend: release.Backend{Kubernetes: w.cluster.Clientset, Kube: w.cluster}})
-	return &cmd.Session{Namespace: "models", Kube: w.cluster.Clientset, Releases: releases,
+	return &cmd.Session{Namespace: "models", Kube: w.cluster.Clientset, Dynamic: w.objects, Releases: releases,
 		Forward: w.forward, Doors: w.doors}, nil
 }
 

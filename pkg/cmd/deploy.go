@@ -109,6 +109,9 @@ func (o *options) prepare(
 	if p.versionName, err = s.target(ctx, name, p.versionName); err != nil {
 		return nil, nil, err
 	}
+	if err := o.admitGateway(ctx, s, p, f); err != nil {
+		return nil, nil, err
+	}
 	return p, s, o.build(ctx, p, f, dryRun)
 }
 
@@ -179,7 +182,8 @@ func (w *deployment) change(ctx context.Context, current *release.Release) (map[
 		return nil, err
 	}
 	values := w.set(base.values.With(next, fresh))
-	if current == nil && w.serviceType == "" && w.plan.serviceType != "" {
+	byGateway := values.Routing.Mode == chart.GatewayMode
+	if current == nil && !byGateway && w.serviceType == "" && w.plan.serviceType != "" {
 		values.Router.Service.Type = w.plan.serviceType
 	}
 	return values.Map()
@@ -223,7 +227,8 @@ func (w *deployment) keys(
 	return endpoint.Auth{Mode: mode, ExistingSecret: made.Name}, nil
 }
 
-// ready returns when the version serves and every router knows of it.
+// ready returns when the version serves and every router, or the gateway, knows
+// of it.
 func (w *deployment) ready(ctx context.Context) error {
 	return w.served(ctx, w.schedulingGrace, w.plan.versionName)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
@@ -18,8 +19,11 @@ import (
 // placeFlags say what the endpoint around a version is like.
 type placeFlags struct {
 	purpose, serviceType string
+	gateway              string
 	routerImage, limiter string
 	schedulingGrace      time.Duration
+	// given tells which flags were; nil for a command that has none of these.
+	given *pflag.FlagSet
 }
 
 // grace is how long a pod that fits on no node is waited for.
@@ -27,10 +31,13 @@ const grace = time.Minute
 
 func (p *placeFlags) add(c *cobra.Command, getenv func(string) string, standard string) {
 	f := c.Flags()
+	p.given = f
 	f.StringVar(&p.purpose, "purpose", "", "DevTest (one router) or FastProd (two, spread over nodes); kept if not given")
 	f.StringVar(&p.serviceType, "service-type", getenv("AML_SERVICE_TYPE"), "How the endpoint is reached: ClusterIP "+
 		"(from inside the cluster), NodePort or LoadBalancer; kept if not given, for a new endpoint "+standard+
 		" (default: $AML_SERVICE_TYPE)")
+	f.StringVar(&p.gateway, "gateway", "", "Gateway, [NAMESPACE/]NAME, that splits the requests instead of a router; "+
+		"it asks for no keys. Kept if not given; "+noGateway+" goes back to a router")
 	f.StringVar(&p.routerImage, "router-image", getenv("AML_ROUTER_IMAGE"), "Envoy image instead of the chart's")
 	f.StringVar(&p.limiter, "limiter-image", getenv("AML_LIMITER_IMAGE"), "HAProxy image instead of the chart's")
 }
@@ -48,6 +55,9 @@ const (
 )
 
 func (p *placeFlags) check() error {
+	if err := p.checkGateway(); err != nil {
+		return err
+	}
 	if p.serviceType == "" || slices.Contains([]string{clusterIP, "NodePort", loadBalancer}, p.serviceType) {
 		return nil
 	}
@@ -61,11 +71,14 @@ func (p *placeFlags) set(values chart.Values) chart.Values {
 		value string
 	}{
 		{&values.Router.Image, p.routerImage}, {&values.Limiter.Image, p.limiter},
-		{&values.Router.Service.Type, p.serviceType},
 	} {
 		if f.value != "" {
 			*f.to = f.value
 		}
+	}
+	values = p.route(values)
+	if p.serviceType != "" && values.Routing.Mode == chart.RouterMode {
+		values.Router.Service.Type = p.serviceType
 	}
 	return values
 }

@@ -41,7 +41,8 @@ func newInvoke(o *options) *cobra.Command {
 		Use:   "invoke ENDPOINT",
 		Short: "Call an endpoint with its key and print the answer",
 		Long: "Call an endpoint with its key and print the answer, through a port forwarded to one of its routers:\n" +
-			"what is called is what any client calls, whether or not the endpoint has an address outside.",
+			"what is called is what any client calls, whether or not the endpoint has an address outside. An endpoint\n" +
+			"behind a Gateway is called at the Gateway's address, which has to be within reach.",
 		Example: "  kubectl aml invoke diabetes -d '{\"data\": [[1, 2, 3]]}'\n\n" +
 			"  # From a file, to one version\n" +
 			"  kubectl aml invoke diabetes -d @sample.json --version green\n\n" +
@@ -85,19 +86,18 @@ func (o *options) invoke(ctx context.Context, name string, f invokeFlags) error 
 		}
 		request.Bearer = keys.Primary.Reveal()
 	}
-	base, closeWay, err := s.forward(ctx, name)
+	client, base, closeWay, err := s.way(ctx, d)
 	if err != nil {
 		return err
 	}
 	defer closeWay()
 	request.URL = base + printer.ScoringPath(name)
-	return o.call(ctx, request, f.count)
+	return o.call(ctx, client, request, f.count)
 }
 
 // call sends the request count times and prints the last answer; an answer
 // other than 200 is an error.
-func (o *options) call(ctx context.Context, request rollout.Request, count int) error {
-	client := &http.Client{}
+func (o *options) call(ctx context.Context, client *http.Client, request rollout.Request, count int) error {
 	tally := map[string]int{}
 	for i := range count {
 		answer, err := rollout.Invoke(ctx, client, request)

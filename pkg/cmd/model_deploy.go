@@ -100,7 +100,10 @@ func (o *options) modelDeploy(c *cobra.Command, d *modelDeployFlags) error {
 	if err != nil {
 		return err
 	}
-	if isNew && d.serviceType == "" {
+	if err := a.admitGateway(c.Context(), s, plan, &d.deployFlags); err != nil {
+		return err
+	}
+	if isNew && d.serviceType == "" && (d.gateway == "" || d.gateway == noGateway) {
 		a.tell("note: the endpoint gets a load balancer, to be reached from outside as in Azure ML: " +
 			"keep it inside with --service-type ClusterIP, or AML_SERVICE_TYPE")
 	}

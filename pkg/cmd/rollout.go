@@ -115,7 +115,14 @@ func (o *options) revision(s *Session, name string, flags rolloutFlags, dryRun r
 func (w revision) make(
 	ctx context.Context, change release.Change, opts release.ApplyOptions,
 ) (release.Result, error) {
-	result, err := w.session.Releases.Apply(ctx, w.name, change, w.given(opts))
+	admitted := func(current *release.Release) (map[string]any, error) {
+		values, err := change(current)
+		if err != nil {
+			return nil, err
+		}
+		return values, w.admitSplit(ctx, current, values)
+	}
+	result, err := w.session.Releases.Apply(ctx, w.name, admitted, w.given(opts))
 	return w.settled(ctx, result, err)
 }
 
@@ -145,8 +152,18 @@ func (w revision) settled(ctx context.Context, result release.Result, err error)
 	return result, err
 }
 
-// inForce returns when every router runs the configuration that the cluster holds.
+// inForce returns when every router runs the configuration that the cluster
+// holds, or the gateway the route.
 func (w revision) inForce(ctx context.Context) error {
+	byGateway, err := w.byGateway(ctx)
+	if err != nil {
+		return err
+	}
+	if byGateway {
+		return rollout.ConfirmRoute(ctx, rollout.ConfirmRouteOptions{
+			Client: w.session.Dynamic, Namespace: w.session.Namespace, Endpoint: w.name, Clock: w.Clock,
+		})
+	}
 	cm, err := w.session.configMap(ctx, w.name)
 	if err != nil {
 		return err

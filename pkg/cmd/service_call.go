@@ -104,7 +104,7 @@ func newAzureRun(o *options, k kind) *cobra.Command {
 // score sends body and prints what comes back. Refused once, it reads the keys
 // again, which somebody may just have changed.
 func (a *azureCommand) score(ctx context.Context, d deployed, body []byte) error {
-	base, closeWay, err := a.session.forward(ctx, d.Name)
+	client, base, closeWay, err := a.session.way(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (a *azureCommand) score(ctx context.Context, d deployed, body []byte) error
 			}
 			request.Bearer = keys.Primary.Reveal()
 		}
-		if answer, err = rollout.Invoke(ctx, &http.Client{}, request); err != nil {
+		if answer, err = rollout.Invoke(ctx, client, request); err != nil {
 			return err
 		}
 		if answer.Status != http.StatusUnauthorized {

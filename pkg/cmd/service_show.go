@@ -17,7 +17,6 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
-	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
 
@@ -119,7 +118,7 @@ func (a *azureCommand) served(ctx context.Context, d deployed) (printer.Served, 
 	if err != nil {
 		return printer.Served{}, err
 	}
-	address, err := rollout.FindAddress(ctx, s.Kube, s.Namespace, d.Name)
+	address, err := s.address(ctx, d)
 	switch {
 	case apierrors.IsNotFound(err) || apierrors.IsForbidden(err):
 		a.tell("note: %s: where it is reached is not known: %v", d.Name, err)
@@ -131,7 +130,7 @@ func (a *azureCommand) served(ctx context.Context, d deployed) (printer.Served, 
 	return printer.Served{
 		Endpoint: d.Endpoint, Namespace: s.Namespace, Created: d.release.Created, Updated: d.release.Updated,
 		Pending: strings.HasPrefix(d.release.Status, "pending"), Address: address.URL,
-		Tree: snapshot.Endpoint(d.Endpoint, a.Clock.Now(), status.Options{}),
+		Tree: snapshot.Endpoint(d.Endpoint, a.Clock.Now(), status.Options{Route: s.routeOf(ctx, d)}),
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -27,7 +28,9 @@ type Session struct {
 	Namespace string
 	REST      *rest.Config
 	Kube      kubernetes.Interface
-	Releases  Releases
+	// Dynamic reads what Kube has no types for: the Gateway API.
+	Dynamic  dynamic.Interface
+	Releases Releases
 	// Forward opens a way to a router's pod and Doors are the routers as callers
 	// meet them; nil for those of the cluster.
 	Forward func(ctx context.Context, pod string) (baseURL string, closeWay func(), err error)
@@ -99,9 +102,16 @@ func read(r release.Release) (deployed, error) {
 func (s *Session) configMap(ctx context.Context, name string) (*corev1.ConfigMap, error) {
 	cm, err := s.Kube.CoreV1().ConfigMaps(s.Namespace).Get(ctx, name+"-router", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("endpoint %q has lost its ConfigMap %s-router: deploy it again", name, name)
+		return nil, lostError{name}
 	}
 	return cm, err
+}
+
+// lostError is for an endpoint whose router's configuration is not there.
+type lostError struct{ name string }
+
+func (e lostError) Error() string {
+	return fmt.Sprintf("endpoint %q has lost its ConfigMap %s-router: deploy it again", e.name, e.name)
 }
 
 func (e Env) clusterSession(flags *genericclioptions.ConfigFlags) (*Session, error) {
@@ -123,6 +133,10 @@ func (e Env) clusterSession(flags *genericclioptions.ConfigFlags) (*Session, err
 	if err != nil {
 		return nil, err
 	}
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
 	c, err := chart.Load()
 	if err != nil {
 		return nil, err
@@ -131,7 +145,7 @@ func (e Env) clusterSession(flags *genericclioptions.ConfigFlags) (*Session, err
 		Namespace: namespace, Chart: c, Clock: e.Clock, Holder: e.Holder,
 		Log: func(line string) { fmt.Fprintln(e.Streams.ErrOut, line) },
 	})
-	return &Session{Namespace: namespace, REST: config, Kube: kube, Releases: releases}, nil
+	return &Session{Namespace: namespace, REST: config, Kube: kube, Dynamic: objects, Releases: releases}, nil
 }
 
 var errNoCluster = errors.New("no cluster is configured: set KUBECONFIG, or name a file with --kubeconfig")

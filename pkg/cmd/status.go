@@ -28,8 +28,8 @@ func newStatus(o *options) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "status ENDPOINT",
-		Short: "Show how an endpoint is: its router, versions, replicas and traffic",
-		Long: "Show how an endpoint is: its router, versions, replicas and traffic.\n\n" +
+		Short: "Show how an endpoint is: its router or route, versions, replicas and traffic",
+		Long: "Show how an endpoint is: its router or route, versions, replicas and traffic.\n\n" +
 			"With --watch it goes on and measures: in place on a terminal, elsewhere when a state, a share that\n" +
 			"is set or a note changes, and once a --window for the numbers. ACTUAL is then the share of the\n" +
 			"requests that a version got, with the interval that holds the true share 95 times in 100; an\n" +
@@ -121,6 +121,8 @@ type sight struct {
 	deployed
 	snapshot status.Snapshot
 	routers  []status.Router
+	// route is nil for an endpoint that has routers.
+	route *status.Route
 	// unknown is why it is not known what the routers run.
 	unknown error
 }
@@ -131,7 +133,7 @@ func (s *Session) look(ctx context.Context, name string) (sight, error) {
 	if err != nil {
 		return sight{}, err
 	}
-	seen := sight{deployed: d}
+	seen := sight{deployed: d, route: s.routeOf(ctx, d)}
 	if seen.snapshot, err = status.Collect(ctx, s.Kube, s.Namespace, name); err != nil {
 		return sight{}, err
 	}
@@ -141,7 +143,7 @@ func (s *Session) look(ctx context.Context, name string) (sight, error) {
 
 // tree is the view of what was seen, with what was measured if that is not nil.
 func (s sight) tree(now time.Time, traffic *status.Traffic) status.Tree {
-	return s.snapshot.Endpoint(s.Endpoint, now, status.Options{Routers: s.routers, Traffic: traffic})
+	return s.snapshot.Endpoint(s.Endpoint, now, status.Options{Routers: s.routers, Route: s.route, Traffic: traffic})
 }
 
 // routers are the configurations that the ready routers say they run.

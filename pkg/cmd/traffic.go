@@ -62,7 +62,8 @@ func newTrafficSet(o *options) *cobra.Command {
 		Use:   "set ENDPOINT VERSION=PERCENT...",
 		Short: "Set the whole split at once",
 		Long: "Set the whole split at once. A version that is not named gets 0, the default version gets whatever\n" +
-			"is left over. When the command returns, every router runs the new split.",
+			"is left over. When the command returns, every router runs the new split. Behind a Gateway, which has no\n" +
+			"way around a version that is not ready, it first waits until all that get more are.",
 		Example: "  # One request in five to green, the rest to the default\n" +
 			"  kubectl aml traffic set diabetes green=20\n\n" +
 			"  # Make green the default\n" +

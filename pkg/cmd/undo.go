@@ -105,6 +105,9 @@ func (w *undoing) prepare(ctx context.Context, current *release.Release, next re
 	if err != nil {
 		return err
 	}
+	if err := w.admitSplit(ctx, current, next.Values); err != nil {
+		return err
+	}
 	if err := w.keys(ctx, target.Auth); err != nil {
 		return err
 	}

@@ -209,7 +209,10 @@ func (s Served) state(v status.Verdict, rolledOut bool) (string, *ServiceError) 
 
 // rolledOut tells whether all that is not ready now has been before.
 func rolledOut(t status.Tree) bool {
-	loads := []status.Workload{t.Router}
+	var loads []status.Workload
+	if t.Route == nil {
+		loads = append(loads, t.Router)
+	}
 	for _, v := range t.Versions {
 		loads = append(loads, v.Workload)
 	}

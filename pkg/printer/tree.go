@@ -26,12 +26,17 @@ type TreeOptions struct {
 	Width int
 }
 
-// Tree writes an endpoint as a tree: the router and the versions, their
+// Tree writes an endpoint as a tree: the router or route and the versions, their
 // ReplicaSets and pods, each with its state and, when that is not Ready, why.
 func Tree(out io.Writer, t status.Tree, o TreeOptions) error {
 	g := grid{o: o, rows: []row{{cells: o.header()}}}
 	g.add(entry{name: "endpoint/" + t.Endpoint, measured: t.Measured, state: t.Verdict.State, says: brief(t.Verdict)})
-	g.workload(entry{name: "router"}, t.Router, len(t.Versions) == 0)
+	if t.Route != nil {
+		g.add(entry{indent: branchTo(len(t.Versions) == 0), name: "route to gateway " + t.Route.Gateway,
+			state: t.Route.Verdict.State, says: full(t.Route.Verdict), leaf: true})
+	} else {
+		g.workload(entry{name: "router"}, t.Router, len(t.Versions) == 0)
+	}
 	for i, v := range t.Versions {
 		e := entry{name: "version/" + v.Name, set: Percent(v.Effective), actual: Percent(v.Actual), measured: v.Measured}
 		if v.Default {
@@ -94,6 +99,13 @@ func (g *grid) add(e entry) {
 	}
 	r.cells = append(r.cells, e.says)
 	g.rows = append(g.rows, r)
+}
+
+func branchTo(last bool) string {
+	if last {
+		return "└── "
+	}
+	return "├── "
 }
 
 // workload adds the router or a version with what it owns.

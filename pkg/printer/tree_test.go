@@ -45,6 +45,21 @@ func TestTreeShowsWhereTheTrafficGoesAndWhatIsWrong(t *testing.T) {
 	golden.Assert(t, "testdata/tree.txt", out.String())
 }
 
+func TestTreeShowsTheRouteInTheRoutersPlace(t *testing.T) {
+	t.Parallel()
+	refused := status.Verdict{State: status.Failed, Reason: "NotAllowedByListeners",
+		Message: "Gateway models/front does not take the HTTPRoute: Accepted is False (NotAllowedByListeners): no"}
+	var out bytes.Buffer
+	if err := printer.Tree(&out, status.Tree{
+		Namespace: "models", Endpoint: "diabetes", Verdict: refused,
+		Route:    &status.Route{Gateway: "models/front", Verdict: refused},
+		Versions: []status.Version{{Name: "blue", Default: true, Effective: 100, Workload: ready("diabetes-blue")}},
+	}, printer.TreeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	golden.Assert(t, "testdata/tree-route.txt", out.String())
+}
+
 func TestListingsInEveryFormat(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

@@ -97,10 +97,12 @@ func nodeOf(routers []corev1.Pod) string {
 
 func httpURL(host string, port int32) string {
 	if port != defaultPort {
-		return "http://" + net.JoinHostPort(host, strconv.Itoa(int(port)))
+		return "http://" + hostPort(host, port)
 	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
 	return "http://" + host
 }
+
+func hostPort(host string, port int32) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }

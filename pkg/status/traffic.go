@@ -26,6 +26,9 @@ type Router struct {
 // share the router gives to the default version. It adds notes to the versions
 // and returns those on the endpoint.
 func (t *Tree) share(e endpoint.Endpoint, routers []Router) []string {
+	if t.Route != nil {
+		return t.shareByRoute(e)
+	}
 	weights, fallback, notes := e.Effective(), e.Default, []string(nil)
 	if len(routers) > 0 {
 		weights, fallback = average(routers), routers[0].Default
@@ -55,6 +58,25 @@ func (t *Tree) share(e endpoint.Endpoint, routers []Router) []string {
 		v.Actual = 0
 	}
 	return notes
+}
+
+// shareByRoute is share where a Gateway splits the requests: what a version
+// without a ready pod gets goes nowhere else.
+func (t *Tree) shareByRoute(e endpoint.Endpoint) []string {
+	if t.Route.Verdict.State != Ready {
+		return []string{"the gateway has not taken the route up: where requests go is not known"}
+	}
+	for name, share := range e.Effective() {
+		i := slices.IndexFunc(t.Versions, func(v Version) bool { return v.Name == name })
+		v := &t.Versions[i]
+		if v.Ready > 0 || share == 0 {
+			v.Actual = share
+			continue
+		}
+		v.Notes = append(v.Notes, fmt.Sprintf("no pod is ready: its %s %% of the requests are answered 503",
+			endpoint.FormatPercent(share)))
+	}
+	return nil
 }
 
 // average is the share over all routers, which clients reach equally often.

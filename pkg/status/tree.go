@@ -15,11 +15,13 @@ type Tree struct {
 	Namespace string `json:"namespace"`
 	Endpoint  string `json:"endpoint"`
 	// Verdict is the worst of the router's and the versions'.
-	Verdict  Verdict   `json:"verdict"`
-	Router   Workload  `json:"router"`
+	Verdict Verdict  `json:"verdict"`
+	Router  Workload `json:"router,omitzero"`
+	// Route takes the router's place where a Gateway splits the requests.
+	Route    *Route    `json:"route,omitempty"`
 	Versions []Version `json:"versions"`
-	// Observed says that Actual is what the routers said they run, and not
-	// only what they should.
+	// Observed says that Actual is what the routers said they run, or what the
+	// gateway took up, and not only what they should.
 	Observed bool `json:"observed"`
 	// Measured is what all versions did together over the last Seconds; nil and
 	// 0 if that was not measured. Time is when it was looked, if that matters.
@@ -46,12 +48,17 @@ type Version struct {
 	Workload
 }
 
-// Endpoint returns the view of an endpoint at the time now: the router, then
-// the versions of e by name.
+// Endpoint returns the view of an endpoint at the time now: the router or route,
+// then the versions of e by name.
 func (s Snapshot) Endpoint(e endpoint.Endpoint, now time.Time, o Options) Tree {
-	t := Tree{Namespace: s.Namespace, Endpoint: s.Name, Observed: len(o.Routers) > 0}
-	t.Router = s.workload("", now, o)
-	t.Verdict = about(RouterObject, t.Router.Verdict)
+	t := Tree{Namespace: s.Namespace, Endpoint: s.Name, Observed: len(o.Routers) > 0, Route: o.Route}
+	if t.Route != nil {
+		t.Observed = t.Route.Verdict.State == Ready
+		t.Verdict = about(RouteObject, t.Route.Verdict)
+	} else {
+		t.Router = s.workload("", now, o)
+		t.Verdict = about(RouterObject, t.Router.Verdict)
+	}
 	effective := e.Effective()
 	for _, name := range e.VersionNames() {
 		v := Version{
@@ -74,8 +81,19 @@ func (s Snapshot) Endpoint(e endpoint.Endpoint, now time.Time, o Options) Tree {
 	return t
 }
 
-// RouterObject names the router in lines and errors.
-const RouterObject = "router"
+// RouterObject and RouteObject name the router, and the route that takes its
+// place, in lines and errors.
+const (
+	RouterObject = "router"
+	RouteObject  = "route"
+)
+
+// Route is what the controller of a Gateway says of an endpoint's HTTPRoute.
+type Route struct {
+	// Gateway is NAMESPACE/NAME.
+	Gateway string  `json:"gateway"`
+	Verdict Verdict `json:"verdict"`
+}
 
 // VersionObject names a version in lines and errors.
 func VersionObject(name string) string { return "version " + name }

@@ -156,6 +156,46 @@ func outline(tree Tree) string {
 	return b.String()
 }
 
+func TestTheRouteTakesTheRoutersPlace(t *testing.T) {
+	const unknown = "the gateway has not taken the route up: where requests go is not known"
+	for name, c := range map[string]struct {
+		fixture     string
+		route       Verdict
+		verdict     string
+		blue, green float64
+		notes       []string
+	}{
+		"in_force": {fixture: "ready", route: Verdict{State: Ready}, verdict: "Ready: ", blue: 80, green: 20},
+		"a_version_without_a_ready_pod_loses_its_share": {
+			fixture: "starting", route: Verdict{State: Ready}, blue: 80,
+			verdict: "Progressing: version green: 0 of 1 replicas ready: container scoring is starting",
+			notes:   []string{"green: no pod is ready: its 20 % of the requests are answered 503"}},
+		"refused": {
+			fixture: "ready", route: Verdict{State: Failed, Reason: "NotAllowedByListeners", Message: "no"},
+			verdict: "Failed: route: no", notes: []string{unknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fixture(t, c.fixture)
+			tree := s.Endpoint(sentiment(), noon(), Options{Route: &Route{Gateway: "ml/public", Verdict: c.route}})
+			notes := tree.Notes
+			for _, v := range tree.Versions {
+				for _, note := range v.Notes {
+					notes = append(notes, v.Name+": "+note)
+				}
+			}
+			got := fmt.Sprintf("%s: %s", tree.Verdict.State, tree.Verdict.Message)
+			if got != c.verdict || tree.Versions[0].Actual != c.blue || tree.Versions[1].Actual != c.green ||
+				!slices.Equal(notes, c.notes) || tree.Observed != (c.route.State == Ready) {
+				t.Errorf("got %s, %v, %v, %q", got, tree.Versions[0].Actual, tree.Versions[1].Actual, notes)
+			}
+			text, err := json.Marshal(tree)
+			if err != nil || strings.Contains(string(text), `"router"`) || !strings.Contains(string(text), `"gateway":"ml/public"`) {
+				t.Errorf("as JSON: %s, %v", text, err)
+			}
+		})
+	}
+}
+
 func TestActualShares(t *testing.T) {
 	runs := func(pod, hash string, blue, green float64) Router {
 		return Router{Pod: pod, Hash: hash, Default: "blue", Weights: map[string]float64{"blue": blue, "green": green}}

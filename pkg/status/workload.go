@@ -28,6 +28,8 @@ type Options struct {
 	// Traffic is what the routers and replicas counted; nil if they were not
 	// asked.
 	Traffic *Traffic
+	// Route is set for an endpoint that a Gateway serves: it has no router.
+	Route *Route
 }
 
 func (o Options) grace() time.Duration {
