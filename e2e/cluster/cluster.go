@@ -119,6 +119,9 @@ func Prepare(ctx context.Context, opts Options) (Images, error) {
 	if _, err := s.metricsImage(ctx); err != nil {
 		return Images{}, err
 	}
+	if _, err := s.gatewayManifest(ctx); err != nil {
+		return Images{}, err
+	}
 	images, err := s.images(ctx)
 	if err != nil {
 		return Images{}, err

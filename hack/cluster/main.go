@@ -19,17 +19,18 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/e2e/cluster"
 )
 
-const usage = `usage: go run ./hack/cluster up|down|status|images [flags]
+const usage = `usage: go run ./hack/cluster up|down|status|images|gateway [flags]
 
   up      make sure that the cluster runs; print its settings for eval
   images  make sure of the registry and of all images, without nodes
+  gateway make sure that the cluster runs, with Envoy Gateway in it
   status  print what runs
   down    delete the cluster and its registry
 
 flags:
 `
 
-var errUsage = errors.New("one of up, down, status, images is needed")
+var errUsage = errors.New("one of up, down, status, images, gateway is needed")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -82,6 +83,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err == nil {
 			printSettings(stdout, append(imageSettings(images), setting{"AML_AZUREML_ENVIRONMENT_IMAGE", images.AzureML}))
 		}
+		return err
+	case "gateway":
+		_, err := cluster.EnvoyGateway(ctx, opts)
 		return err
 	case "status":
 		status, err := cluster.Look(ctx, opts)

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cluster
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What EnvoyGateway installs: a controller and its proxies in GatewayNamespace,
+// which serve Gateways of GatewayClass.
+const (
+	GatewayNamespace = "envoy-gateway-system"
+	GatewayClass     = "envoy"
+)
+
+const (
+	publishedGateway = "docker.io/envoyproxy/gateway:"
+	publishedProxy   = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
+)
+
+//go:embed envoy-gateway.yaml
+var envoyGateway string
+
+// EnvoyGateway makes sure that the cluster runs, and in it Envoy Gateway, a
+// controller of the Gateway API. Neither Up nor the demo waits for it. The
+// function returned takes it out again, with the Gateway API.
+func EnvoyGateway(ctx context.Context, opts Options) (remove func(context.Context) error, err error) {
+	s, err := open(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	c, err := s.cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := s.gatewayManifest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	crds, err := s.book.GatewayCRDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	remove = func(ctx context.Context) error { return c.removeGateway(ctx, manifest, string(crds)) }
+	return remove, s.store.Watch(ctx, "envoy gateway", "ready", func(ctx context.Context, _ io.Writer) error {
+		// The definitions are longer than the annotation of an ordinary apply may be.
+		if err := c.adminKubectl(ctx, string(crds), "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
+			return err
+		}
+		established := []string{"wait", "--for=condition=Established", "--timeout=60s", "-f", "-"}
+		if err := c.adminKubectl(ctx, string(crds), established...); err != nil {
+			return err
+		}
+		if err := c.adminKubectl(ctx, manifest, "apply", "-f", "-"); err != nil {
+			return err
+		}
+		return poll(ctx, 3*time.Minute, c.gatewayServes)
+	})
+}
+
+// removeGateway takes out what there is, from the Gateways down: the controller
+// has to see them off before it goes.
+func (c *Cluster) removeGateway(ctx context.Context, manifest, crds string) error {
+	for _, part := range []struct {
+		manifest string
+		what     []string
+	}{
+		{"", []string{"gateways", "--all", "--all-namespaces"}}, {"", []string{"gatewayclass", GatewayClass}},
+		{manifest, []string{"-f", "-"}}, {crds, []string{"-f", "-"}},
+	} {
+		args := append([]string{"delete", "--timeout=5m", "--ignore-not-found"}, part.what...)
+		if err := c.adminKubectl(ctx, part.manifest, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gatewayManifest is what to install, with the images that there are.
+func (s *session) gatewayManifest(ctx context.Context) (string, error) {
+	gateway, proxy := publishedGateway, publishedProxy
+	version, err := s.book.GatewayVersion()
+	if err != nil {
+		return "", err
+	}
+	gateway += version
+	if !s.published {
+		if gateway, err = s.push(ctx, s.book.Gateway()); err != nil {
+			return "", err
+		}
+		if proxy, err = s.push(ctx, s.book.Router()); err != nil {
+			return "", err
+		}
+	}
+	return strings.NewReplacer("GATEWAY_IMAGE", gateway, "PROXY_IMAGE", proxy).Replace(envoyGateway), nil
+}
+
+// gatewayServes is nil once the controller is available.
+func (c *Cluster) gatewayServes(ctx context.Context) error {
+	is, err := c.client.AppsV1().Deployments(GatewayNamespace).Get(ctx, "envoy-gateway", metav1.GetOptions{})
+	if err == nil && !available(is) {
+		err = fmt.Errorf("not available yet: kubectl -n %s describe pods", GatewayNamespace)
+	}
+	return err
+}
+
+// adminKubectl runs a node's kubectl with a manifest on its standard input.
+func (c *Cluster) adminKubectl(ctx context.Context, manifest string, args ...string) error {
+	_, err := c.docker.Pipe(ctx, bytes.NewReader([]byte(manifest)), append([]string{"exec", "--interactive",
+		c.Name + "-control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"}, args...)...)
+	return err
+}
