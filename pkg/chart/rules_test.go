@@ -118,6 +118,12 @@ func TestRulesOfTheChart(t *testing.T) {
 			want: head + "versions.blue.autoscaling.minReplicas: 11 is more than maxReplicas (10): lower it, " +
 				"or raise maxReplicas",
 		},
+		"the default has replicas": {
+			values: "{defaultVersion: blue, versions: {blue: {image: i, replicas: 0}, green: {image: i, replicas: 0}}}",
+			want: head + "versions.blue.replicas: the default version answers for all others: set 1 or more, " +
+				"or make another the default",
+		},
+		"another version may rest": {values: "{defaultVersion: blue, versions: {blue: {image: i}, green: {image: i, replicas: 0}}}"},
 		"liveness succeeds at once": {
 			values: "{defaultVersion: blue, versions: {blue: {image: i, probes: {liveness: {successThreshold: 2}}}}}",
 			want: head + "versions.blue.probes.liveness.successThreshold: Kubernetes allows only 1 for liveness: " +
@@ -177,7 +183,7 @@ func TestSchemaOfTheChart(t *testing.T) {
 		"traffic over 100":          {version("traffic: 100.5"), at + "/traffic': maximum: got 100.5, want 100"},
 		"traffic with 5 decimals":   {version("traffic: 0.00005"), at + "/traffic': multipleOf: got 5×10⁻⁰⁵, want 0.0001"},
 		"text for a number":         {version(`replicas: "2"`), at + "/replicas': got string, want integer"},
-		"no replicas":               {version("replicas: 0"), at + "/replicas': minimum: got 0, want 1"},
+		"fewer than no replicas":    {version("replicas: -1"), at + "/replicas': minimum: got -1, want 0"},
 		"no workers":                {version("workers: 0"), at + "/workers': minimum: got 0, want 1"},
 		"no concurrency":            {version("maxConcurrentRequests: 0"), at + "/maxConcurrentRequests': minimum: got 0, want 1"},
 		"no queue wait":             {version("maxQueueWaitMs: 0"), at + "/maxQueueWaitMs': minimum: got 0, want 1"},

@@ -144,6 +144,8 @@ type RouterValues struct {
 	RestartOnChange bool           `json:"restartOnChange"`
 	Service         ServiceValues  `json:"service"`
 	MaxRequestBytes int64          `json:"maxRequestBytes"`
+
+	PodAnnotations map[string]string `json:"podAnnotations"`
 }
 
 // ServiceValues is the Service that clients reach.

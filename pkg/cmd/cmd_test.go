@@ -52,6 +52,10 @@ type world struct {
 	// clock is the real one if nil, terminal is none.
 	clock    clock.WithTicker
 	terminal func() (width, height int, ok bool)
+	// heard is called with what the command says, while it runs; it may be nil.
+	heard func(text string)
+	// ctx is the test's if nil.
+	ctx context.Context
 }
 
 func newWorld(t *testing.T) *world {
@@ -101,7 +105,7 @@ func (w *world) run(args ...string) said {
 	w.t.Helper()
 	var out, errOut bytes.Buffer
 	env := cmd.Env{
-		Streams: genericiooptions.IOStreams{In: strings.NewReader(w.in), Out: &out, ErrOut: &errOut},
+		Streams: genericiooptions.IOStreams{In: strings.NewReader(w.in), Out: &out, ErrOut: ears{&errOut, w.heard}},
 		Clock:   clock.RealClock{},
 		Getenv:  func(name string) string { return w.env[name] },
 		Dir:     w.dir,
@@ -124,12 +128,29 @@ func (w *world) run(args ...string) said {
 	return said{out.String(), w.plain(errOut.String()), cmd.ExitCode(err)}
 }
 
-// context is that of the test, or of its clock if that ends commands.
+// context is the one given, that of the clock if that ends commands, or the test's.
 func (w *world) context() context.Context {
+	if w.ctx != nil {
+		return w.ctx
+	}
 	if m, ok := w.clock.(*moments); ok {
 		return m.ctx
 	}
 	return w.t.Context()
+}
+
+// ears write what a command says, and tell of it.
+type ears struct {
+	io.Writer
+	heard func(text string)
+}
+
+func (e ears) Write(text []byte) (int, error) {
+	n, err := e.Writer.Write(text)
+	if e.heard != nil {
+		e.heard(string(text))
+	}
+	return n, err
 }
 
 func (w *world) connect(flags *genericclioptions.ConfigFlags) (*cmd.Session, error) {
@@ -239,7 +260,7 @@ green     20%        20%         <none>
 
 func TestTrafficSetReplacesTheSplit(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := withPods(t)
 	w.mustDeploy("blue")
 	w.mustDeploy("green", "--traffic", "20")
 	r := w.run("traffic", "set", "diabetes", "--default", "green", "blue=5%", "--wait=false")

@@ -75,3 +75,16 @@ func (o *options) completeRevisions(c *cobra.Command, flag string, fits func(rel
 			return numbers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		})
 }
+
+// completeVersionFlag has --version-name of c offer the versions of the endpoint
+// that is its first argument.
+func (o *options) completeVersionFlag(c *cobra.Command) {
+	// The only error is a second function for the same flag.
+	_ = c.RegisterFlagCompletionFunc("version-name",
+		func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return o.completeVersions(c, args[:1], typed)
+		})
+}

@@ -6,7 +6,7 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,18 +69,18 @@ func (s *Session) deleteEndpoint(ctx context.Context, name string) error {
 func newDeleteVersion(o *options) *cobra.Command {
 	var r rolloutFlags
 	c := &cobra.Command{
-		Use:   "version ENDPOINT VERSION",
-		Short: "Delete a version of an endpoint",
-		Long: "Delete a version of an endpoint. Its traffic goes to the default version. The default itself can be\n" +
-			"deleted when exactly one other version is left, which becomes the default.",
-		Args:              exactArgs(2),
+		Use:   "version ENDPOINT VERSION...",
+		Short: "Delete versions of an endpoint",
+		Long: "Delete versions of an endpoint. Their traffic goes to the default version. The default itself can be\n" +
+			"deleted when exactly one other version is left, which becomes the default as soon as it is ready.",
+		Args:              minArgs(2),
 		ValidArgsFunction: o.completeVersions,
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.change(c.Context(), args[0], r, edit{
-				description: "delete version " + args[1],
-				done:        fmt.Sprintf("version/%s deleted", args[1]),
+				description: "delete version " + strings.Join(args[1:], " "),
+				done:        versionObjects(args[1:]) + " deleted",
 				apply: func(d deployed) (chart.Values, error) {
-					next, err := d.DeleteVersion(args[1])
+					next, err := withoutVersions(d.Endpoint, args[1:])
 					return d.with(next), err
 				},
 			})
@@ -88,6 +88,32 @@ func newDeleteVersion(o *options) *cobra.Command {
 	}
 	r.add(c)
 	return c
+}
+
+// versionObjects names versions as answers do.
+func versionObjects(versions []string) string {
+	named := make([]string, 0, len(versions))
+	for _, version := range versions {
+		named = append(named, "version/"+version)
+	}
+	return strings.Join(named, ", ")
+}
+
+// withoutVersions is e without some of its versions. The default goes last, when
+// it is known what is left.
+func withoutVersions(e endpoint.Endpoint, versions []string) (endpoint.Endpoint, error) {
+	next, err := e, error(nil)
+	for _, last := range []bool{false, true} {
+		for _, version := range versions {
+			if (version == e.Default) != last {
+				continue
+			}
+			if next, err = next.DeleteVersion(version); err != nil {
+				return e, err
+			}
+		}
+	}
+	return next, nil
 }
 
 // with returns the values of d changed to describe next. It brings no version

@@ -4,7 +4,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,10 +63,15 @@ func (d *deployFlags) addVersion(c *cobra.Command, o *options) {
 	d.sourceFlags.add(c, o.Getenv)
 	d.placeFlags.add(c, o.Getenv, clusterIP)
 	d.aboutFlags.add(c)
+	c.Flags().StringVar(&d.versionName, "version-name", "", "Name of the version (default: the only one there is, or main)")
+	d.addRole(c)
+}
+
+// addRole gives c the flags that say which part a version plays and on what.
+func (d *deployFlags) addRole(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&d.versionName, "version-name", "", "Name of the version (default: the only one there is, or main)")
 	f.Float64Var(&d.traffic, "traffic", 0, "Percent of the requests for this version; kept if not given")
-	f.BoolVar(&d.makeDefault, "default", false, "Make this the version that gets what no other claims")
+	f.BoolVar(&d.makeDefault, "default", false, "Make this the version that gets what no other claims, once it is ready")
 	f.BoolVar(&d.makeControl, "control", false, "Mark this as the version that the others are treatments of")
 	f.StringVar(&d.accelerator, "accelerator", "", "Devices for each replica: TYPE[:COUNT], of nvidia, amd, intel, fpga")
 	f.IntVar(&d.replicas, "replicas", 0, "Fixed number of replicas; goes before the deployment config")
@@ -141,13 +145,8 @@ type deployment struct {
 	plan *plan
 	// madeKeys says that the Secret with the keys is ours to take back.
 	madeKeys bool
-}
-
-func (w *deployment) run(ctx context.Context) (release.Result, error) {
-	change := func(current *release.Release) (map[string]any, error) { return w.change(ctx, current) }
-	return w.make(ctx, change, release.ApplyOptions{
-		Description: cmp.Or(w.plan.description, "deploy "+w.plan.versionName), Ready: w.ready, Gone: w.takeKeysBack,
-	})
+	// roleWaits says that the version becomes the default in a second revision.
+	roleWaits bool
 }
 
 // takeKeysBack deletes keys that were made for a version that never came.
@@ -177,6 +176,11 @@ func (w *deployment) change(ctx context.Context, current *release.Release) (map[
 	next, err := w.plan.apply(base.Endpoint, fresh)
 	if err != nil {
 		return nil, err
+	}
+	if w.roleWaits = current != nil && w.hasToWait(ctx, base.Endpoint, next); w.roleWaits {
+		if next, err = w.plan.withoutRole().apply(base.Endpoint, fresh); err != nil {
+			return nil, err
+		}
 	}
 	if next.Auth, err = w.keys(ctx, base.Auth, next.Auth.Mode, current == nil); err != nil {
 		return nil, err

@@ -40,6 +40,8 @@ type plan struct {
 	delta *amlv1.DeploymentConfig
 	// keepImage leaves image and code of a version that is there.
 	keepImage bool
+	// accelerator is nil to keep that of a version that is there.
+	accelerator *endpoint.Accelerator
 	// about is what is said of the version, and endpointAbout of the endpoint.
 	about, endpointAbout endpoint.AboutChange
 	// admit refuses what is in force; nil takes anything.
@@ -100,6 +102,9 @@ func (p *plan) versionFor(
 		}
 		v, e.Auth.Mode, findings = next, mode.Mode, found
 	}
+	if p.accelerator != nil {
+		v.Accelerator = *p.accelerator
+	}
 	if v.EntryScript == "" { // a ready image: it has the script where it had it before
 		v.EntryScript = cmp.Or(old.EntryScript, fresh.EntryScript)
 	}
@@ -131,13 +136,13 @@ func (p *plan) flags(f *deployFlags) error {
 		return nil
 	}
 	kind, count, counted := strings.Cut(f.accelerator, ":")
-	p.version.Accelerator = endpoint.Accelerator{Type: kind, Count: 1}
+	p.accelerator = &endpoint.Accelerator{Type: kind, Count: 1}
 	if counted {
 		n, err := strconv.Atoi(count)
 		if err != nil {
 			return usageError{fmt.Errorf("accelerator %q: write TYPE[:COUNT], such as nvidia:2", f.accelerator)}
 		}
-		p.version.Accelerator.Count = n
+		p.accelerator.Count = n
 	}
 	return nil
 }

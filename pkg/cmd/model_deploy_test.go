@@ -234,7 +234,7 @@ func TestModelDeployMakesAService(t *testing.T) {
 
 func TestOverwritingReplacesTheWholeEndpoint(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := withPods(t)
 	w.fine(w.modelDeploy("-cp", "AKSENDPOINT", "-tp", "20", "--service-type", "NodePort"))
 	if got := w.value("defaultVersion") + w.value("versions.diabetes.traffic") + w.value("router.service.type"); got !=
 		"diabetes20NodePort" {

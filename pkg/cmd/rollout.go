@@ -59,7 +59,23 @@ func (r *rolloutFlags) parse() (release.DryRun, printer.Format, error) {
 type edit struct {
 	// description goes into the history, done into the answer.
 	description, done string
-	apply             func(deployed) (chart.Values, error)
+	// apply returns the new values. It is called more than once and changes
+	// nothing of what it is given.
+	apply func(deployed) (chart.Values, error)
+	// allow refuses what is in force as a base; nil takes anything.
+	allow func(context.Context, revision, deployed) error
+	// ready returns when the change is; nil when every router runs it.
+	ready func(context.Context, revision) error
+}
+
+// values are those that e makes of d.
+func (e edit) values(ctx context.Context, w revision, d deployed) (chart.Values, error) {
+	if e.allow != nil {
+		if err := e.allow(ctx, w, d); err != nil {
+			return chart.Values{}, err
+		}
+	}
+	return e.apply(d)
 }
 
 // change makes a revision of an existing endpoint and returns when every
@@ -73,26 +89,9 @@ func (o *options) change(ctx context.Context, name string, r rolloutFlags, e edi
 	if err != nil {
 		return err
 	}
-	if _, err := s.endpoint(ctx, name); err != nil {
-		return err
-	}
-	work := o.revision(s, name, r, dryRun)
-	result, err := work.make(ctx, func(current *release.Release) (map[string]any, error) {
-		if current == nil {
-			return nil, errGone(name)
-		}
-		d, err := read(*current)
-		if err != nil {
-			return nil, err
-		}
-		values, err := e.apply(d)
-		if err != nil {
-			return nil, err
-		}
-		return values.Map()
-	}, release.ApplyOptions{Description: e.description, Ready: work.inForce})
+	result, err := o.revision(s, name, r, dryRun).revise(ctx, e)
 	if err != nil {
-		return err
+		return o.failed(err)
 	}
 	return o.report(result, e.done, dryRun, format)
 }
@@ -108,6 +107,43 @@ type revision struct {
 
 func (o *options) revision(s *Session, name string, flags rolloutFlags, dryRun release.DryRun) revision {
 	return revision{options: o, session: s, flags: flags, name: name, dryRun: dryRun}
+}
+
+// revise makes a revision of an endpoint that is there. A version that takes the
+// default's role over has to be ready first.
+func (w revision) revise(ctx context.Context, e edit) (release.Result, error) {
+	now, err := w.session.endpoint(ctx, w.name)
+	if err != nil {
+		return release.Result{}, err
+	}
+	proposed, err := e.values(ctx, w, now)
+	if err != nil {
+		return release.Result{}, err
+	}
+	if err := w.awaitDefault(ctx, now.Default, proposed.DefaultVersion); err != nil {
+		return release.Result{}, err
+	}
+	opts := release.ApplyOptions{Description: e.description, Ready: w.inForce}
+	if e.ready != nil {
+		opts.Ready = func(ctx context.Context) error { return e.ready(ctx, w) }
+	}
+	return w.make(ctx, func(current *release.Release) (map[string]any, error) {
+		if current == nil {
+			return nil, errGone(w.name)
+		}
+		d, err := read(*current)
+		if err != nil {
+			return nil, err
+		}
+		values, err := e.values(ctx, w, d)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.checkDefault(ctx, d.Default, values.DefaultVersion); err != nil {
+			return nil, err
+		}
+		return values.Map()
+	}, opts)
 }
 
 // make applies the change, waits with opts.Ready unless told not to, and sees to

@@ -102,7 +102,8 @@ func NewRoot(env Env) *cobra.Command {
 	flags.AddFlags(root.PersistentFlags())
 	o := &options{Env: env, flags: flags}
 	groups := map[string][]*cobra.Command{
-		"deploy":  {newDeploy(o), newTraffic(o), newUndo(o), newDelete(o), newModel(o)},
+		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o)},
+		"change":  {newPromote(o), newUndo(o), newUpdate(o), newScale(o), newRestart(o), newEdit(o)},
 		"look":    {newGet(o), newStatus(o), newDiff(o), newHistory(o), newLogs(o), newRender(o)},
 		"files":   {newInit(o), newValidate(o), newExplain(o), newImport(o)},
 		"call":    {newInvoke(o), newKeys(o)},
@@ -110,7 +111,7 @@ func NewRoot(env Env) *cobra.Command {
 		"plugin.": {newVersion(o), newOptions(o)},
 	}
 	for _, g := range []cobra.Group{
-		{ID: "deploy", Title: "Deploy:"}, {ID: "look", Title: "Look:"},
+		{ID: "deploy", Title: "Deploy:"}, {ID: "change", Title: "Change what is deployed:"}, {ID: "look", Title: "Look:"},
 		{ID: "files", Title: "Azure ML v1's files:"}, {ID: "call", Title: "Call:"},
 		{ID: "azure", Title: "As in Azure ML v1:"}, {ID: "plugin.", Title: "The plugin:"},
 	} {

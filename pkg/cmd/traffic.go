@@ -62,8 +62,9 @@ func newTrafficSet(o *options) *cobra.Command {
 		Use:   "set ENDPOINT VERSION=PERCENT...",
 		Short: "Set the whole split at once",
 		Long: "Set the whole split at once. A version that is not named gets 0, the default version gets whatever\n" +
-			"is left over. When the command returns, every router runs the new split. Behind a Gateway, which has no\n" +
-			"way around a version that is not ready, it first waits until all that get more are.",
+			"is left over. When the command returns, every router runs the new split. A version becomes the default\n" +
+			"only when it is ready: it is waited for, and refused with --wait=false. Behind a Gateway, which has no way\n" +
+			"around a version that is not ready, it first waits until all that get more are.",
 		Example: "  # One request in five to green, the rest to the default\n" +
 			"  kubectl aml traffic set diabetes green=20\n\n" +
 			"  # Make green the default\n" +
@@ -79,7 +80,7 @@ func newTrafficSet(o *options) *cobra.Command {
 				return usageError{err}
 			}
 			return o.change(c.Context(), args[0], r, edit{
-				description: strings.TrimSpace("set traffic " + strings.Join(args[1:], " ")),
+				description: described("set traffic", args[1:], defaultVersion),
 				done:        "traffic set",
 				apply: func(d deployed) (chart.Values, error) {
 					next, err := retarget(d.Endpoint, percentiles, defaultVersion)
@@ -91,6 +92,15 @@ func newTrafficSet(o *options) *cobra.Command {
 	r.add(c)
 	c.Flags().StringVar(&defaultVersion, "default", "", "Make this version the one that gets what is left over")
 	return c
+}
+
+// described is what a split is called in the history.
+func described(verb string, split []string, defaultVersion string) string {
+	words := append([]string{verb}, split...)
+	if defaultVersion != "" {
+		words = append(words, "--default", defaultVersion)
+	}
+	return strings.Join(words, " ")
 }
 
 // retarget sets a new split, a new default, or both.

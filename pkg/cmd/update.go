@@ -21,6 +21,76 @@ type updateFlags struct {
 	writeFlags
 	deployFlags
 	noun kind
+	// ofEndpoint says that what is said of it is the endpoint's.
+	ofEndpoint bool
+}
+
+func newUpdate(o *options) *cobra.Command {
+	u := &updateFlags{}
+	c := &cobra.Command{
+		Use:   "update ENDPOINT",
+		Short: "Change what is given of a version, and nothing else",
+		Long: "Change what is given of a version and nothing else. A deployment config may hold only what is to change;\n" +
+			"what it does not name stays. New code or models make a new image. What is given is held against what\n" +
+			"the version has: a limit may not be below what is requested.",
+		Example: "  # More memory, pod by pod\n" +
+			"  kubectl aml update diabetes --version-name green --memory-gb 2\n\n" +
+			"  # Tags of the endpoint\n" +
+			"  kubectl aml update diabetes --of-endpoint --add-tag stage=production",
+		Args:              exactArgs(1),
+		ValidArgsFunction: o.completeEndpoints,
+		RunE: func(c *cobra.Command, args []string) error {
+			u.writeFlags.name = args[0]
+			u.trafficGiven = c.Flags().Changed("traffic")
+			return o.updateVersion(c, u)
+		},
+	}
+	u.rolloutFlags.add(c)
+	u.sourceFlags.add(c, o.Getenv)
+	u.aboutFlags.add(c)
+	u.aboutFlags.change(c, true)
+	u.fields.kept = true
+	u.fields.add(c, modern)
+	u.addRole(c)
+	f := c.Flags()
+	f.StringVar(&u.versionName, "version-name", "", "Name of the version (default: the only one there is)")
+	f.BoolVar(&u.ofEndpoint, "of-endpoint", false, "Take the description, tags and properties for the endpoint's, not "+
+		"the version's")
+	o.completeVersionFlag(c)
+	return c
+}
+
+// modern picks the fields that a version has of its own and that have no flag of
+// the same meaning.
+func modern(f amlv1.Field) bool {
+	switch f.Path {
+	case "entryScript", "sourceDirectory", "trafficPercentile", "numReplicas", "gpuCores", "dataCollection.storageEnabled":
+		return false
+	}
+	return ofVersion(f)
+}
+
+// updateVersion changes a version with the flags of deploy.
+func (o *options) updateVersion(c *cobra.Command, u *updateFlags) error {
+	dryRun, format, err := u.rolloutFlags.parse()
+	if err != nil {
+		return err
+	}
+	u.ofVersion = true
+	if u.deployConfig == "" {
+		u.computeType = amlv1.AKSEndpoint
+	}
+	work, err := o.updating(c, u, u.rolloutFlags, dryRun, func(d deployed) (string, error) {
+		return d.only(u.versionName)
+	})
+	if err != nil {
+		return err
+	}
+	result, err := work.run(c.Context())
+	if err != nil {
+		return o.failed(err)
+	}
+	return o.report(result, "version/"+work.plan.versionName+" updated", dryRun, format)
 }
 
 // update changes what the flags give of the version that pick names, and nothing
@@ -30,36 +100,45 @@ func (o *options) update(c *cobra.Command, u *updateFlags, pick func(deployed) (
 	if err != nil {
 		return err
 	}
+	work, err := a.updating(c, u, u.rollout(), release.DryRunNone, pick)
+	if err != nil {
+		return err
+	}
+	return a.carryOut(c.Context(), work, work.run, outcome{string(u.computeType) + " service update", u.noun, u.full})
+}
+
+// updating prepares an update: what is wrong with it is told before an image is
+// made.
+func (o *options) updating(
+	c *cobra.Command, u *updateFlags, r rolloutFlags, dryRun release.DryRun, pick func(deployed) (string, error),
+) (*deployment, error) {
 	if err := u.checkUpdate(c); err != nil {
-		return err
+		return nil, err
 	}
-	p, err := a.updatePlan(u)
+	p, err := o.updatePlan(u)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s, err := a.connect()
+	s, err := o.connect()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now, err := s.endpoint(c.Context(), u.name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p.versionName, err = pick(now); err != nil {
-		return err
+		return nil, err
 	}
 	p.description = "update " + p.versionName
-	if err := a.checkDelta(p, now.Endpoint); err != nil {
-		return err
+	if err := o.checkDelta(p, now.Endpoint); err != nil {
+		return nil, err
 	}
-	if err := a.rebuild(c, u, p, now.Versions[p.versionName]); err != nil {
-		return err
+	if err := o.rebuild(c, u, p, now.Versions[p.versionName], dryRun); err != nil {
+		return nil, err
 	}
 	u.schedulingGrace = grace
-	work := &deployment{
-		revision: a.revision(s, u.name, u.rollout(), release.DryRunNone), placeFlags: u.placeFlags, plan: p,
-	}
-	return a.carryOut(c.Context(), work, work.run, outcome{string(u.computeType) + " service update", u.noun, u.full})
+	return &deployment{revision: o.revision(s, u.name, r, dryRun), placeFlags: u.placeFlags, plan: p}, nil
 }
 
 func (u *updateFlags) checkUpdate(c *cobra.Command) error {
@@ -81,7 +160,7 @@ func (o *options) updatePlan(u *updateFlags) (*plan, error) {
 	if err != nil {
 		return p, err
 	}
-	if u.computeType == amlv1.AKS {
+	if u.ofEndpoint || u.computeType == amlv1.AKS {
 		p.endpointAbout = about
 	} else {
 		p.about = about
@@ -91,7 +170,10 @@ func (o *options) updatePlan(u *updateFlags) (*plan, error) {
 		return p, err
 	}
 	p.delta = &delta
-	p.placement = endpoint.Placement{Traffic: delta.TrafficPercentile, Default: u.makeDefault, Control: u.makeControl}
+	p.placement.Traffic = delta.TrafficPercentile
+	if err := p.flags(&u.deployFlags); err != nil {
+		return p, err
+	}
 	if p.keys, err = u.keys(delta.Keys, endpoint.Auth{Mode: endpoint.AuthKey}); err != nil {
 		return p, err
 	}
@@ -112,6 +194,9 @@ func (o *options) delta(u *updateFlags) (amlv1.DeploymentConfig, error) {
 		return config, err
 	}
 	findings = append(findings, set(&config, u.fields.deployment)...)
+	if u.replicas > 0 {
+		config.NumReplicas = &u.replicas
+	}
 	o.warn(findings)
 	if err := findings.Err(); err != nil {
 		return config, err
@@ -150,7 +235,9 @@ func (o *options) checkDelta(p *plan, now endpoint.Endpoint) error {
 
 // rebuild makes the new image, if there is new code. Models that are not given
 // are those of the version in force.
-func (o *options) rebuild(c *cobra.Command, u *updateFlags, p *plan, now endpoint.Version) error {
+func (o *options) rebuild(
+	c *cobra.Command, u *updateFlags, p *plan, now endpoint.Version, dryRun release.DryRun,
+) error {
 	if p.keepImage {
 		return nil
 	}
@@ -168,7 +255,7 @@ func (o *options) rebuild(c *cobra.Command, u *updateFlags, p *plan, now endpoin
 	if err := errors.Join(p.code(o, &u.deployFlags), p.modelsOf(o, &u.deployFlags)); err != nil {
 		return err
 	}
-	return o.build(c.Context(), p, &u.deployFlags, release.DryRunNone)
+	return o.build(c.Context(), p, &u.deployFlags, dryRun)
 }
 
 // registered refuses models that came from somebody's machine: they are not to

@@ -19,7 +19,7 @@ const (
 // running is a world with a service of one replica.
 func running(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t)
+	w, _ := withPods(t)
 	withFiles(w)
 	w.fine(w.modelDeploy("-cp", "AKS", "-nr", "1", "-ic", "ic.json", "--tag", "stage=test", "--property", "run=7"))
 	return w

@@ -124,6 +124,7 @@ type Accelerator struct {
 
 // Scaling is a fixed number of replicas, or a range when Autoscale is set.
 type Scaling struct {
+	// Replicas is 0 for a version that rests: the default version gets its share.
 	Replicas int
 	// Autoscale is nil for a fixed number of replicas.
 	Autoscale *Autoscale
@@ -162,6 +163,9 @@ type Liveness struct {
 	SuccessThreshold    int
 	FailureThreshold    int
 }
+
+// ToZero tells whether there is to be no replica at all.
+func (s Scaling) ToZero() bool { return s.Autoscale == nil && s.Replicas == 0 }
 
 // VersionNames returns the names of the versions, sorted.
 func (e Endpoint) VersionNames() []string {

@@ -14,7 +14,8 @@ import (
 
 // ToDeploymentConfig returns the deploymentconfig.json that describes v, all
 // but its traffic and its image: FromService makes the same of it again. What
-// the file has no word for is left out, such as the type of an accelerator.
+// the file has no word for is left out, such as the type of an accelerator; the
+// fewest replicas it can say are 1.
 func ToDeploymentConfig(v Version, a Auth) amlv1.DeploymentConfig {
 	key, token := a.Mode == AuthKey, false
 	gpus := 0
@@ -46,7 +47,8 @@ func ToDeploymentConfig(v Version, a Auth) amlv1.DeploymentConfig {
 		c.AutoScaler.MinReplicas, c.AutoScaler.MaxReplicas = &s.MinReplicas, &s.MaxReplicas
 		c.AutoScaler.TargetUtilization = &s.TargetUtilization
 	} else {
-		c.NumReplicas = &v.Scaling.Replicas
+		replicas := max(v.Scaling.Replicas, 1)
+		c.NumReplicas = &replicas
 	}
 	return c
 }
@@ -93,6 +95,9 @@ func (v Version) Update(a Auth, delta amlv1.DeploymentConfig) (Version, Auth, am
 	}
 	if auth.Mode != a.Mode {
 		a = auth
+	}
+	if v.Scaling.ToZero() && delta.NumReplicas != nil {
+		before.Scaling = v.Scaling // the config says 1 instead of 0
 	}
 	v = v.take(before, after)
 	for _, line := range v.turn(delta) {

@@ -122,6 +122,32 @@ func TestAnUpdateChangesWhatIsGivenAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestAnUpdateOfAVersionThatRests(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		given map[string]string
+		want  endpoint.Scaling
+	}{
+		"rests on": {map[string]string{"scoringTimeoutMs": "5000"}, endpoint.Scaling{}},
+		"wakes up": {map[string]string{"numReplicas": "1"}, endpoint.Scaling{Replicas: 1}},
+		"with load": {map[string]string{"autoScaler.autoscaleEnabled": "true"}, endpoint.Scaling{Replicas: 1,
+			Autoscale: &endpoint.Autoscale{MinReplicas: 1, MaxReplicas: 10, TargetUtilization: 70}}},
+	} {
+		delta, _ := amlv1.NewDeploymentConfig(amlv1.AKSEndpoint)
+		for path, text := range c.given {
+			if err := delta.Set(path, text).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v := running()
+		v.Scaling = endpoint.Scaling{}
+		got, _, findings, err := v.Update(endpoint.Auth{Mode: endpoint.AuthKey}, delta)
+		if err != nil || findings.Err() != nil || !reflect.DeepEqual(got.Scaling, c.want) {
+			t.Errorf("%s: %v %v: got %+v, want %+v", name, err, findings, got.Scaling, c.want)
+		}
+	}
+}
+
 func TestAnUpdateIsHeldAgainstWhatIsThere(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ path, text, want string }{

@@ -62,6 +62,10 @@ func (e Endpoint) validateRoles() error {
 	if _, ok := e.Versions[e.Default]; !ok {
 		return fmt.Errorf("default version %w", e.unknown(e.Default))
 	}
+	if e.Versions[e.Default].Scaling.ToZero() {
+		return fmt.Errorf("default version %q of endpoint %q has 0 replicas, and somebody has to answer: write 1 or more, "+
+			"or make another the default first", e.Default, e.Name)
+	}
 	if _, ok := e.Versions[e.Control]; e.Control != "" && !ok {
 		return fmt.Errorf("control version %w", e.unknown(e.Control))
 	}
@@ -161,8 +165,8 @@ func (a Accelerator) validate() error {
 func (s Scaling) validate() error {
 	a := s.Autoscale
 	switch {
-	case a == nil && s.Replicas < 1:
-		return fmt.Errorf("replicas %d: write 1 or more", s.Replicas)
+	case a == nil && s.Replicas < 0:
+		return fmt.Errorf("replicas %d: write 1 or more, or 0 for a version that is not the default", s.Replicas)
 	case a == nil:
 		return nil
 	case a.MinReplicas < 1 || a.MaxReplicas < a.MinReplicas:

@@ -32,11 +32,26 @@ func leaveReplicas(original, target helmkube.ResourceList) error {
 		if err != nil {
 			return err
 		}
+		if atZero(object) {
+			continue
+		}
 		kept := &unstructured.Unstructured{Object: runtime.DeepCopyJSON(object)}
 		unstructured.RemoveNestedField(kept.Object, "spec", "replicas")
 		was.Object = kept
 	}
 	return nil
+}
+
+// atZero tells whether a Deployment was to have no replica. It then needs the 1
+// that the API server puts in: an autoscaler leaves one with 0 alone.
+func atZero(object map[string]any) bool {
+	switch n, _, _ := unstructured.NestedFieldNoCopy(object, "spec", "replicas"); n := n.(type) {
+	case int64:
+		return n == 0
+	case float64:
+		return n == 0
+	}
+	return false
 }
 
 func namesReplicas(info *resource.Info) (bool, error) {

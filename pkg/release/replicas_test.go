@@ -13,10 +13,24 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/release/releasetest"
 )
 
-// An autoscaler takes over: the replicas that run go on running.
+// An autoscaler takes over: the replicas that run go on running. It would leave
+// none as it is, so that is not kept.
 func TestUpdateLeavesReplicasThatAreNoLongerNamed(t *testing.T) {
 	t.Parallel()
-	const fixed, scaled = "{replicas: 3, paused: true}", "{minReadySeconds: 1}"
+	for before, want := range map[string]string{
+		"{replicas: 3, paused: true}": `{"minReadySeconds":1,"replicas":3}`,
+		"{replicas: 0, paused: true}": `{"minReadySeconds":1}`,
+	} {
+		if got := updated(t, before, "{minReadySeconds: 1}"); got != want {
+			t.Errorf("%s became %s, want %s", before, got, want)
+		}
+	}
+}
+
+// updated is what an update to the spec scaled makes of a Deployment with the
+// spec fixed.
+func updated(t *testing.T, fixed, scaled string) string {
+	t.Helper()
 	cluster := releasetest.New("models")
 	build := func(spec string) helmkube.ResourceList {
 		list, err := cluster.Build(strings.NewReader(
@@ -34,7 +48,8 @@ func TestUpdateLeavesReplicasThatAreNoLongerNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec, _, err := unstructured.NestedMap(cluster.Object("Deployment/iris-blue").Object, "spec")
-	if err != nil || asJSON(t, spec) != `{"minReadySeconds":1,"replicas":3}` {
-		t.Errorf("spec is %v, %v", spec, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return asJSON(t, spec)
 }

@@ -84,6 +84,11 @@ type Pod struct {
 	Verdict  Verdict   `json:"verdict"`
 }
 
+// Version returns the view of one version at the time now. It need not exist.
+func (s Snapshot) Version(name string, now time.Time, o Options) Workload {
+	return s.workload(name, now, o)
+}
+
 // workload judges the Deployment of a version, or with an empty version the
 // router's.
 func (s Snapshot) workload(version string, now time.Time, o Options) Workload {
