@@ -146,6 +146,33 @@ func TestRulesOfTheChart(t *testing.T) {
 				"- versions.blue.env.SCORING_TIMEOUT_MS: the chart sets this variable itself: " +
 				"set scoringTimeoutMs instead",
 		},
+		"callers are not told apart by their key": {
+			values: "{stickiness: {header: authorization}, defaultVersion: blue, versions: {blue: {image: i}}}",
+			want: head + "stickiness.header: callers cannot be told apart by the header authorization: " +
+				"name one that each of them sends with a value of its own",
+		},
+		"callers are not told apart by the version they ask for": {
+			values: "{stickiness: {header: azureml-model-deployment}, defaultVersion: blue, versions: {blue: {image: i}}}",
+			want: head + "stickiness.header: callers cannot be told apart by the header azureml-model-deployment: " +
+				"name one that each of them sends with a value of its own",
+		},
+		"who answers gets no copies": {
+			values: "{defaultVersion: blue, versions: {blue: {image: i, mirror: 5}, green: {image: i, traffic: 1, mirror: 10}, " +
+				"red: {image: i, mirror: 100}}}",
+			want: head + `versions.blue.mirror: version "blue" answers requests itself and cannot get copies of them too: ` +
+				"set its traffic to 0 first, and let another be the default\n" +
+				`- versions.green.mirror: version "green" answers requests itself and cannot get copies of them too: ` +
+				"set its traffic to 0 first, and let another be the default",
+		},
+		"copies may add up to more than 100": {
+			values: "{defaultVersion: blue, versions: {blue: {image: i}, green: {image: i, mirror: 100}, " +
+				"red: {image: i, mirror: 0.0001}}}",
+		},
+		"the usual scoring server speaks no HTTP/2": {
+			values: "{defaultVersion: blue, versions: {blue: {image: i, protocol: h2c}}}",
+			want: head + "versions.blue.protocol: the usual scoring server speaks HTTP/1.1: set command to start one " +
+				"that speaks h2c, or protocol to http",
+		},
 		"all that is wrong is said at once": {
 			values: "{defaultVersion: red, versions: {keys: {image: i}, blue: {}}}",
 			want: head + `defaultVersion: there is no version "red": name one of the versions (blue, keys)
@@ -182,6 +209,10 @@ func TestSchemaOfTheChart(t *testing.T) {
 		"negative traffic":          {version("traffic: -1"), at + "/traffic': minimum: got -1, want 0"},
 		"traffic over 100":          {version("traffic: 100.5"), at + "/traffic': maximum: got 100.5, want 100"},
 		"traffic with 5 decimals":   {version("traffic: 0.00005"), at + "/traffic': multipleOf: got 5×10⁻⁰⁵, want 0.0001"},
+		"unknown protocol":          {version("protocol: grpc"), at + "/protocol': value must be one of 'http', 'h2c'"},
+		"copies over 100":           {version("mirror: 100.5"), at + "/mirror': maximum: got 100.5, want 100"},
+		"header in capitals":        {"{stickiness: {header: X-User}}", "at '/stickiness/header': 'X-User' does not match pattern"},
+		"range without an end":      {"{stickiness: {ranges: [{version: blue}]}}", "at '/stickiness/ranges/0': missing property 'until'"},
 		"text for a number":         {version(`replicas: "2"`), at + "/replicas': got string, want integer"},
 		"fewer than no replicas":    {version("replicas: -1"), at + "/replicas': minimum: got -1, want 0"},
 		"no workers":                {version("workers: 0"), at + "/workers': minimum: got 0, want 1"},

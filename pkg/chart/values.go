@@ -44,6 +44,7 @@ type VersionValues struct {
 	Image           string            `json:"image"`
 	ImagePullPolicy string            `json:"imagePullPolicy"`
 	Command         []string          `json:"command"`
+	Protocol        string            `json:"protocol"`
 	EntryScript     string            `json:"entryScript"`
 	SourceDirectory string            `json:"sourceDirectory"`
 	ModelDir        string            `json:"modelDir"`

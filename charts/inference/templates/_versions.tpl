@@ -46,6 +46,38 @@ included, so that the sum is 1000000 whatever the fractions.
 {{- toJson $weights -}}
 {{- end }}
 
+{{/*
+Which part of all callers, or of all draws, has which version, as a JSON array of {version, until}: those of the values
+if each version has its weight in them, and otherwise the versions by name with the default last.
+*/}}
+{{- define "inference.ranges" -}}
+{{- $weights := include "inference.weights" . | fromJson -}}
+{{- $left := deepCopy $weights -}}
+{{- $at := 0 -}}
+{{- $fit := true -}}
+{{- $given := (.Values.stickiness | default dict).ranges -}}
+{{- range $given -}}
+{{- $size := sub (int .until) (int $at) -}}
+{{- $_ := set $left .version (sub (get $left .version | default 0 | int) $size) -}}
+{{- $fit = and $fit (gt (int $size) 0) -}}
+{{- $at = int .until -}}
+{{- end -}}
+{{- range $left }}{{ $fit = and $fit (eq (int .) 0) }}{{ end -}}
+{{- if $fit -}}
+{{- toJson $given -}}
+{{- else -}}
+{{- $ranges := list -}}
+{{- $at = 0 -}}
+{{- range $name := append (without (keys $weights | sortAlpha) .Values.defaultVersion) .Values.defaultVersion -}}
+{{- if gt (get $weights $name | default 0 | int) 0 -}}
+{{- $at = add $at (get $weights $name | int) -}}
+{{- $ranges = append $ranges (dict "version" $name "until" $at) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $ranges -}}
+{{- end -}}
+{{- end }}
+
 {{/* Milliseconds, rounded up to seconds. */}}
 {{- define "inference.seconds" -}}
 {{- div (add (int64 .) 999) 1000 -}}

@@ -41,8 +41,10 @@ overload_manager:
       max_active_downstream_connections: 10000
 stats_config:
   stats_tags:
-  # Answers and times of a version's share are counted by V_or_default, those of pins by V.
+  # Answers and times of a version's share are counted by V_or_default, those of pins by V. Copies are no answers:
+  # V_mirror counts them under a name of its own.
   - {tag_name: aml_version, regex: '^cluster\.(([a-z][-a-z0-9]*?)(?:_or_default)?\.)'}
+  - {tag_name: aml_mirror, regex: '^cluster\.(([a-z][-a-z0-9]*?)_mirror\.)'}
   stats_matcher:
     inclusion_list:
       patterns:
@@ -109,25 +111,17 @@ resources:
           config_source:
             resource_api_version: V3
             path_config_source: {path: /etc/aml/router/rds.yaml, watched_directory: {path: /etc/aml/router}}
+        # What goes over a WebSocket has no end, so no size either.
+        upgrade_configs:
+        - upgrade_type: websocket
+          filters:
+          {{- include "inference.envoy.auth" . | nindent 10 }}
         http_filters:
         - name: body_limit
           typed_config:
             "@type": type.googleapis.com/envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit
             max_request_bytes: {{ int64 .Values.router.maxRequestBytes }}
-        # The auth slot: a file of a Secret. New keys need no new listener, so no connection is lost.
-        - name: auth
-          config_discovery:
-            config_source:
-              resource_api_version: V3
-              path_config_source: {path: /etc/aml/auth/ecds.yaml, watched_directory: {path: /etc/aml/auth}}
-            type_urls:
-            - type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
-            - type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
-            - type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config
-        - name: router
-          typed_config:
-            "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
-            suppress_envoy_headers: true
+        {{- include "inference.envoy.auth" . | nindent 8 }}
 - "@type": type.googleapis.com/envoy.config.listener.v3.Listener
   name: metrics
   address: {socket_address: {address: 0.0.0.0, port_value: 9902}}
@@ -157,7 +151,7 @@ resources:
                   "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault
                   delay: {fixed_delay: 1s, percentage: {numerator: 100}}
             # preStop can only GET, and Envoy exits at once on SIGTERM. So this answers when the drain is over:
-            # {{ include "inference.drainMinSeconds" . }} s for load balancers to look elsewhere, then until no request is left.
+            # {{ include "inference.drainMinSeconds" . }} s for load balancers to look elsewhere, then until no request and no copy is left.
             - match: {path: /-/drain, headers: [{name: x-drain-token, string_match: {exact: {{ include "inference.drainToken" . }}}}]}
               direct_response: {status: 200, body: {inline_string: "drained\n"}}
               typed_per_filter_config:
@@ -174,11 +168,29 @@ resources:
                         call(handle, "_admin", "POST", "/drain_listeners?graceful&skip_exit")
                         for _ = 1, {{ include "inference.drainMinSeconds" . }} do call(handle, "_self", "GET", "/-/wait") end
                         for _ = 1, {{ include "inference.drainMaxSeconds" . }} do
-                          local active = call(handle, "_admin", "GET", "/stats?filter=^http.scoring.downstream_rq_active$")
-                          if not active or active:find(": 0") then return end
+                          local active = call(handle, "_admin", "GET", "/stats?filter=^(http.scoring.downstream|cluster.[^.]*_mirror.upstream)_rq_active$")
+                          if not active or not active:find(": [1-9]") then return end
                           call(handle, "_self", "GET", "/-/wait")
                         end
                       end
+{{- end }}
+
+{{/* The last two filters: who is let in, and where a request goes. */}}
+{{- define "inference.envoy.auth" -}}
+# The auth slot: a file of a Secret. New keys need no new listener, so no connection is lost.
+- name: auth
+  config_discovery:
+    config_source:
+      resource_api_version: V3
+      path_config_source: {path: /etc/aml/auth/ecds.yaml, watched_directory: {path: /etc/aml/auth}}
+    type_urls:
+    - type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
+    - type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
+    - type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config
+- name: router
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+    suppress_envoy_headers: true
 {{- end }}
 
 {{/* Seconds that a router at least goes on after it was told to end. */}}
@@ -197,14 +209,53 @@ seldom changes the routers' pods.
 
 {{/*
 The clusters. Each version has one for pins and metrics; each but the default has a second one, V_or_default, whose
-requests go to the default version while V has no ready replica.
+requests go to the default version while V has no ready replica. A version that gets copies has V_mirror for them.
 */}}
 {{- define "inference.envoy.cds" -}}
 resources:
 {{- if not .Values.versions }} []{{ end }}
-{{- range $name, $_ := .Values.versions }}
+{{- range $name, $version := include "inference.versions" . | fromJson }}
+{{ include "inference.envoy.cluster" (dict "root" $ "version" $name "cluster" $name "protocol" $version.protocol "breaker" (include "inference.envoy.unbroken" $)) }}
+{{- if ne $name $.Values.defaultVersion }}
 - "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
-  name: {{ $name }}
+  name: {{ $name }}_or_default
+  connect_timeout: 1s
+  lb_policy: CLUSTER_PROVIDED
+  cluster_type:
+    name: envoy.clusters.aggregate
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig
+      clusters: [{{ $name }}, {{ $.Values.defaultVersion }}]
+  {{- include "inference.envoy.unbroken" $ | nindent 2 }}
+{{- end }}
+{{- if gt $version.mirror 0.0 }}
+{{ include "inference.envoy.cluster" (dict "root" $ "version" $name "cluster" (printf "%s_mirror" $name) "protocol" $version.protocol "breaker" (include "inference.envoy.mirrorBounds" $)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Requests are never refused by the router: how many wait, and how long, is the limiters' to say. */}}
+{{- define "inference.envoy.unbroken" -}}
+circuit_breakers:
+  thresholds: [{max_connections: 100000, max_pending_requests: 100000, max_requests: 100000, max_retries: 1000}]
+{{- end }}
+
+{{/*
+Copies are dropped beyond 64 at a time, so that a version that hangs costs a router no more than 64 × 1 MB. The buffer
+holds that many: a copy that waits for its version to read never holds up the caller's own body.
+*/}}
+{{- define "inference.envoy.mirrorBounds" -}}
+circuit_breakers:
+  thresholds: [{max_connections: 64, max_pending_requests: 64, max_requests: 64, max_retries: 0}]
+per_connection_buffer_limit_bytes: 67108864
+{{- end }}
+
+{{/*
+The replicas of one version. Call with (dict "root" $ "version" NAME "cluster" NAME "protocol" "http|h2c" "breaker" YAML).
+*/}}
+{{- define "inference.envoy.cluster" -}}
+- "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
+  name: {{ .cluster }}
   connect_timeout: 1s
   cluster_type:
     name: envoy.cluster.dns
@@ -241,30 +292,15 @@ resources:
     base_ejection_time: 5s
     max_ejection_time: 30s
     max_ejection_percent: 100
-  circuit_breakers:
-    thresholds: [{max_connections: 100000, max_pending_requests: 100000, max_requests: 100000, max_retries: 1000}]
+  {{- .breaker | nindent 2 }}
   typed_extension_protocol_options:
     envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
       "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
       common_http_protocol_options: {idle_timeout: 50s}
-      explicit_http_config: {http_protocol_options: {}}
+      explicit_http_config: {{ eq .protocol "h2c" | ternary "{http2_protocol_options: {}}" "{http_protocol_options: {}}" }}
   load_assignment:
-    cluster_name: {{ $name }}
+    cluster_name: {{ .cluster }}
     # One ready replica is enough to keep the version's share from the default version.
     policy: {overprovisioning_factor: 10000}
-    endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: {{ include "inference.versionName" (dict "root" $ "version" $name) }}.{{ $.Release.Namespace }}.svc.cluster.local, port_value: 9001}}}}]}]
-{{- if ne $name $.Values.defaultVersion }}
-- "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
-  name: {{ $name }}_or_default
-  connect_timeout: 1s
-  lb_policy: CLUSTER_PROVIDED
-  cluster_type:
-    name: envoy.clusters.aggregate
-    typed_config:
-      "@type": type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig
-      clusters: [{{ $name }}, {{ $.Values.defaultVersion }}]
-  circuit_breakers:
-    thresholds: [{max_connections: 100000, max_pending_requests: 100000, max_requests: 100000, max_retries: 1000}]
-{{- end }}
-{{- end }}
+    endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: {{ include "inference.versionName" (dict "root" .root "version" .version) }}.{{ .root.Release.Namespace }}.svc.cluster.local, port_value: 9001}}}}]}]
 {{- end }}

@@ -22,17 +22,87 @@ typed_per_filter_config: {auth: {"@type": type.googleapis.com/envoy.config.route
 {{- define "inference.envoy.pin" -}}
 cluster: {{ .name }}
 cluster_not_found_response_code: NOT_FOUND
-timeout: {{ printf "%.3f" (divf (include "inference.routeTimeoutMs" .version) 1000) }}s
+{{ include "inference.envoy.score" (include "inference.routeTimeoutMs" .version) }}
+{{- end }}
+
+{{/*
+How long an answer may take, and a WebSocket may be silent, which has no other end. What stands before the last part
+of the path is not the scoring server's. Call with the milliseconds.
+*/}}
+{{- define "inference.envoy.score" -}}
+timeout: {{ include "inference.envoy.seconds" . }}
+idle_timeout: {{ max 305000 (add (int64 .) 5000) | include "inference.envoy.seconds" }}
+regex_rewrite: {pattern: {regex: "^.*/([^/]+)$"}, substitution: "/\\1"}
 {{ include "inference.envoy.retry" . }}
 {{- end }}
 
-{{/* What /-/config answers: the weights in percent, as they are in force. */}}
+{{/* How long a stream of gRPC may be silent: it has no other end, nor a size. Call with the milliseconds. */}}
+{{- define "inference.envoy.stream" -}}
+timeout: 0s
+idle_timeout: {{ include "inference.envoy.seconds" . }}
+{{ include "inference.envoy.retry" . }}
+{{- end }}
+
+{{- define "inference.envoy.unbounded" -}}
+typed_per_filter_config: {body_limit: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}
+{{- end }}
+
+{{/* Milliseconds as Envoy's duration. */}}
+{{- define "inference.envoy.seconds" -}}
+{{ printf "%.3f" (divf . 1000) }}s
+{{- end }}
+
+{{/*
+Which requests versions get copies of. The router sends a copy's body as it comes, so it has to keep what the version
+does not read: only requests are copied whose body is known to be below 1 MB, and none that become a WebSocket.
+*/}}
+{{- define "inference.envoy.copied" -}}
+- headers:
+  - {name: content-length, string_match: {safe_regex: {regex: "[0-9]{1,6}"}}}
+  - {name: upgrade, present_match: true, invert_match: true}
+- headers:
+  - {name: ":method", string_match: {safe_regex: {regex: "GET|OPTIONS"}}}
+  - {name: content-length, present_match: true, invert_match: true}
+  - {name: transfer-encoding, present_match: true, invert_match: true}
+  - {name: upgrade, present_match: true, invert_match: true}
+{{- end }}
+
+{{/* Who gets copies, as JSON: NAME: millionths. */}}
+{{- define "inference.mirrors" -}}
+{{- $mirrors := dict -}}
+{{- range $name, $version := include "inference.versions" . | fromJson -}}
+{{- if gt $version.mirror 0.0 -}}
+{{- $_ := set $mirrors $name (round (mulf $version.mirror 10000) 0 | int) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $mirrors -}}
+{{- end }}
+
+{{/* What the whole split has in common: call with the root. */}}
+{{- define "inference.envoy.choose" -}}
+inline_cluster_specifier_plugin:
+  extension:
+    name: split
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.router.cluster_specifiers.lua.v3.LuaConfig
+      default_cluster: {{ .Values.defaultVersion }}
+      source_code:
+        inline_string: |
+          {{- include "inference.envoy.split" . | nindent 10 }}
+{{- end }}
+
+{{/* What /-/config answers: weights and copies in percent, as they are in force. */}}
 {{- define "inference.config" -}}
 {{- $weights := dict -}}
 {{- range $name, $weight := include "inference.weights" . | fromJson -}}
 {{- $_ := set $weights $name (divf $weight 10000) -}}
 {{- end -}}
-{"hash":{{ toJson .hash }},"default":{{ toJson .Values.defaultVersion }},"weights":{{ toJson $weights }}}
+{{- $mirrors := dict -}}
+{{- range $name, $millionths := include "inference.mirrors" . | fromJson -}}
+{{- $_ := set $mirrors $name (divf $millionths 10000) -}}
+{{- end -}}
+{"hash":{{ toJson .hash }},"default":{{ toJson .Values.defaultVersion }},"weights":{{ toJson $weights }}
+{{- with $mirrors }},"mirrors":{{ toJson . }}{{ end -}} }
 {{- end }}
 
 {{/*
@@ -44,6 +114,8 @@ script never chooses a cluster that is not there: its share goes to the default 
 */}}
 {{- define "inference.envoy.rds" -}}
 {{- $versions := include "inference.versions" . | fromJson -}}
+{{- $protocols := list -}}
+{{- range $versions }}{{ $protocols = append $protocols .protocol }}{{ end -}}
 {{- $prefix := printf "/api/v1/service/%s" .Release.Name -}}
 {{- $front := printf "(?:%s)?" $prefix -}}
 resources:
@@ -77,29 +149,54 @@ resources:
     - match: {safe_regex: {regex: "{{ $prefix }}/versions/{{ $name }}/(score|swagger\\.json)"}}
       route:
         {{- include "inference.envoy.pin" (dict "name" $name "version" $version) | nindent 8 }}
-        regex_rewrite: {pattern: {regex: "^.*/([^/]+)$"}, substitution: "/\\1"}
     - match: {safe_regex: {regex: "{{ $front }}/(score|swagger\\.json)"}, headers: [{name: azureml-model-deployment, string_match: {exact: {{ $name }}}}]}
       route:
         {{- include "inference.envoy.pin" (dict "name" $name "version" $version) | nindent 8 }}
-        regex_rewrite: {pattern: {regex: "^.*/([^/]+)$"}, substitution: "/\\1"}
+    {{- end }}
+    {{- if has "h2c" $protocols }}
+    # gRPC: its paths name services and methods, so it has no other address than the endpoint's.
+    - match: {prefix: /_limiter/}
+      direct_response: {status: 404, body: {inline_string: "no such path\n"}}
+    {{- range $name, $version := $versions }}
+    - match: {prefix: /, grpc: {}, headers: [{name: azureml-model-deployment, string_match: {exact: {{ $name }}}}]}
+      route:
+        cluster: {{ $name }}
+        cluster_not_found_response_code: NOT_FOUND
+        {{- include "inference.envoy.stream" (include "inference.routeTimeoutMs" $version) | nindent 8 }}
+      {{- include "inference.envoy.unbounded" . | nindent 6 }}
+    {{- end }}
     {{- end }}
     - match: {prefix: /, headers: [{name: azureml-model-deployment, present_match: true}]}
       direct_response: {status: 404, body: {inline_string: "this endpoint has no version of the name in azureml-model-deployment\n"}}
     {{- if $versions }}
+    {{- $longest := include "inference.longestTimeoutMs" . }}
+    {{- with include "inference.mirrors" . | fromJson }}
+    {{- $mirrors := . }}
+    {{- range include "inference.envoy.copied" . | fromYamlArray }}
+    - match: {safe_regex: {regex: "{{ $front }}/(score|swagger\\.json)"}, headers: {{ toJson .headers }}}
+      route:
+        {{- include "inference.envoy.score" $longest | nindent 8 }}
+        request_mirror_policies:
+        {{- range $name, $millionths := $mirrors }}
+        - cluster: {{ $name }}_mirror
+          disable_shadow_host_suffix_append: true
+          trace_sampled: false
+          runtime_fraction: {default_value: {numerator: {{ int $millionths }}, denominator: MILLION}}
+        {{- end }}
+        {{- include "inference.envoy.choose" $ | nindent 8 }}
+    {{- end }}
+    {{- end }}
     - match: {safe_regex: {regex: "{{ $front }}/(score|swagger\\.json)"}}
       route:
-        timeout: {{ printf "%.3f" (divf (include "inference.longestTimeoutMs" .) 1000) }}s
-        {{- include "inference.envoy.retry" . | nindent 8 }}
-        regex_rewrite: {pattern: {regex: "^.*/([^/]+)$"}, substitution: "/\\1"}
-        inline_cluster_specifier_plugin:
-          extension:
-            name: split
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.router.cluster_specifiers.lua.v3.LuaConfig
-              default_cluster: {{ .Values.defaultVersion }}
-              source_code:
-                inline_string: |
-                  {{- include "inference.envoy.split" . | nindent 18 }}
+        {{- include "inference.envoy.score" $longest | nindent 8 }}
+        {{- include "inference.envoy.choose" . | nindent 8 }}
+    {{- if has "h2c" $protocols }}
+    - match: {prefix: /, grpc: {}}
+      route:
+        {{- include "inference.envoy.stream" $longest | nindent 8 }}
+        {{- include "inference.envoy.choose" . | nindent 8 }}
+      {{- include "inference.envoy.unbounded" . | nindent 6 }}
+    {{- end }}
     {{- else }}
     - match: {safe_regex: {regex: "{{ $front }}/(score|swagger\\.json)"}}
       direct_response: {status: 503, body: {inline_string: "this endpoint has no version yet\n"}}
@@ -108,15 +205,16 @@ resources:
       direct_response: {status: 404, body: {inline_string: "no such path: use {{ $prefix }}/score\n"}}
 {{- end }}
 
-{{/* Chooses the cluster of a request by the weights, in Lua. 618033 is the golden section of a million, and has no divisor in common with it. */}}
+{{/*
+Chooses the cluster of a request by its draw, in Lua. 618033 is the golden section of a million, and has no divisor in
+common with it.
+*/}}
 {{- define "inference.envoy.split" -}}
 local default = "{{ .Values.defaultVersion }}"
--- {cluster, millionths}; what is left is the default version's
-local shares = {
-{{- range $name, $weight := include "inference.weights" . | fromJson }}
-{{- if and (ne $name $.Values.defaultVersion) (gt (int $weight) 0) }}
-  {"{{ $name }}_or_default", {{ int $weight }}},
-{{- end }}
+-- {cluster, where its part of the draws ends}
+local parts = {
+{{- range include "inference.ranges" . | fromJsonArray }}
+  {"{{ .version }}{{ if ne .version $.Values.defaultVersion }}_or_default{{ end }}", {{ int .until }}},
 {{- end }}
 }
 local known = { {{- range $name, $_ := .Values.versions }}"{{ $name }}", {{ end -}} }
@@ -129,15 +227,15 @@ local function next_draw()
   position = (position + 618033) % 1000000
   return position
 end
+{{ include "inference.envoy.draw" . }}
 
 function envoy_on_route(handle)
-  local draw = next_draw()
-  for _, share in ipairs(shares) do
-    if draw < share[2] then
-      if handle:getCluster(share[1]) then return share[1] end
+  local drawn = draw(handle)
+  for _, part in ipairs(parts) do
+    if drawn < part[2] then
+      if handle:getCluster(part[1]) then return part[1] end
       break
     end
-    draw = draw - share[2]
   end
   if handle:getCluster(default) then return default end
   -- the default version itself comes or goes
@@ -146,6 +244,36 @@ function envoy_on_route(handle)
   end
   return default
 end
+{{- end }}
+
+{{/*
+The draw of a request, 0 to 999999. A caller's is Bob Jenkins' one-at-a-time hash of the endpoint's name, so that the
+same callers are not the first to meet every endpoint's new version, and of the first 1024 bytes of the header.
+*/}}
+{{- define "inference.envoy.draw" -}}
+{{- with (.Values.stickiness | default dict).header }}
+local function mix(hash, text)
+  for i = 1, math.min(#text, 1024) do
+    hash = bit.tobit(hash + text:byte(i))
+    hash = bit.tobit(hash + bit.lshift(hash, 10))
+    hash = bit.bxor(hash, bit.rshift(hash, 6))
+  end
+  return hash
+end
+local seed = mix(0, "{{ $.Release.Name }}/")
+
+local function draw(handle)
+  local caller = handle:headers():get("{{ . }}")
+  if not caller or caller == "" then return next_draw() end
+  local hash = mix(seed, caller)
+  hash = bit.tobit(hash + bit.lshift(hash, 3))
+  hash = bit.bxor(hash, bit.rshift(hash, 11))
+  hash = bit.tobit(hash + bit.lshift(hash, 15))
+  return math.floor(hash % 4294967296 / 4294967296 * 1000000)
+end
+{{- else }}
+local function draw(handle) return next_draw() end
+{{- end }}
 {{- end }}
 
 {{/* The hash of all that the routers read from the ConfigMap while they run. */}}

@@ -15,6 +15,7 @@ But it must hear it: as process 1 without a master (-W), HAProxy ignores SIGTERM
     - {name: LISTEN, value: "0.0.0.0:9001"}
     - {name: METRICS, value: "0.0.0.0:9002"}
     - {name: APP, value: "127.0.0.1:5001"}
+    - {name: SPEAKS, value: {{ eq .version.protocol "h2c" | ternary "h2" "h1" }}}
     - {name: VERSION, value: {{ .name | quote }}}
     - {name: MAX_CONCURRENT_REQUESTS, value: {{ int64 .version.maxConcurrentRequests | quote }}}
     - {name: MAX_QUEUE_WAIT_MS, value: {{ int64 .version.maxQueueWaitMs | quote }}}
