@@ -6,6 +6,7 @@ package dataplane_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -211,6 +212,32 @@ func (r *router) stats() string {
 		r.t.Fatal(err)
 	}
 	return do(http.DefaultClient, request).body
+}
+
+// counter is the value of the first series that begins so, 0 if there is none.
+func (r *router) counter(series string) int64 {
+	_, rest, _ := strings.Cut(r.stats(), series)
+	_, value, _ := strings.Cut(rest, "} ")
+	text, _, _ := strings.Cut(value, "\n")
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
+}
+
+// sum adds up the series that begin so and have these labels.
+func sum(stats, begin string, labels ...string) int64 {
+	total := int64(0)
+lines:
+	for line := range strings.Lines(stats) {
+		for _, label := range labels {
+			if !strings.HasPrefix(line, begin) || !strings.Contains(line, label) {
+				continue lines
+			}
+		}
+		_, value, _ := strings.Cut(line, "} ")
+		n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		total += n
+	}
+	return total
 }
 
 func TestMetricsAreByVersion(t *testing.T) {

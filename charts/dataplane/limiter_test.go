@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
 
@@ -35,8 +36,16 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.served.Add(1)
 	raise(&a.most, a.active.Add(1))
 	defer a.active.Add(-1)
+	if websocket.IsWebSocketUpgrade(r) {
+		a.echo(w, r)
+		return
+	}
 	_, _ = io.Copy(io.Discard, r.Body)
 	query := r.URL.Query()
+	if query.Get("reset") != "" {
+		reset(w)
+		return
+	}
 	delay, _ := strconv.Atoi(query.Get("ms"))
 	wall.Sleep(time.Duration(delay) * time.Millisecond)
 	if query.Get("failed") != "" {
@@ -50,6 +59,30 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, r.URL.Path, query.Get("body"))
 }
 
+// echo sends back what comes over a WebSocket.
+func (a *app) echo(w http.ResponseWriter, r *http.Request) {
+	conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	for {
+		kind, message, err := conn.ReadMessage()
+		if err != nil || conn.WriteMessage(kind, message) != nil {
+			return
+		}
+	}
+}
+
+// reset cuts the connection of a request as a process does that is killed.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close()
+	}
+}
+
 // limiter is a running HAProxy with the file and the variables of a rendered
 // version.
 type limiter struct {
@@ -57,19 +90,32 @@ type limiter struct {
 	url     string
 	address string // of the scoring server
 	app     *app
+	said    *output
 }
 
 // newLimiter starts the limiter of the version "blue" with such values. Without
 // listening, its scoring server does not listen yet.
 func newLimiter(t *testing.T, values string, listening bool) *limiter {
 	t.Helper()
+	values = "{defaultVersion: blue, versions: {blue: {image: i, " + values + "}}}"
+	l := startLimiter(t, values, "blue", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	if listening {
+		l.listen()
+	}
+	l.waitAlive()
+	return l
+}
+
+// startLimiter starts the limiter of a version of the endpoint with such values
+// on an address, and nothing behind it.
+func startLimiter(t *testing.T, values, version, address string) *limiter {
+	t.Helper()
 	haproxy, err := engines.HAProxy(t.Context(), cacheFolder(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	parsed := map[string]any{}
-	text := "{defaultVersion: blue, versions: {blue: {image: i, " + values + "}}}"
-	if err := yaml.UnmarshalStrict([]byte(text), &parsed); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(values), &parsed); err != nil {
 		t.Fatal(err)
 	}
 	manifest, err := chart.Render(parsed, chart.RenderOptions{Name: "sentiment", Namespace: "ml"})
@@ -77,38 +123,43 @@ func newLimiter(t *testing.T, values string, listening bool) *limiter {
 		t.Fatal(err)
 	}
 	local := map[string]string{
-		"LISTEN":  fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		"LISTEN":  address,
 		"METRICS": fmt.Sprintf("127.0.0.1:%d", freePort(t)),
 		"APP":     fmt.Sprintf("127.0.0.1:%d", freePort(t)),
 	}
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	config := configMap(t, manifest, "sentiment-limiter")["haproxy.cfg"]
+	// A pod's own name, which would be the whole machine's here.
+	config = strings.ReplaceAll(config, "abns@run", "abns@run-"+address)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := &limiter{t: t, url: "http://" + local["LISTEN"], address: local["APP"], app: &app{}}
-	if listening {
-		l.listen()
-	}
-	said := start(t, haproxy, variables(t, manifest, local), "-W", "-db", "-f", file)
-	eventually(t, 10*time.Second, "limiter alive", func() bool {
-		return l.ask("/_limiter/alive", "").status == http.StatusOK
-	})
-	if strings.Contains(said.String(), "config :") {
-		t.Errorf("haproxy said:\n%s", said)
-	}
+	l := &limiter{t: t, url: "http://" + address, address: local["APP"], app: &app{}}
+	l.said = start(t, haproxy, variables(t, manifest, version, local), "-W", "-db", "-f", file)
 	return l
 }
 
+// waitAlive waits until the limiter answers, and sees that it does not complain
+// of its configuration.
+func (l *limiter) waitAlive() {
+	l.t.Helper()
+	eventually(l.t, 10*time.Second, "limiter alive", func() bool {
+		return l.ask("/_limiter/alive", "").status == http.StatusOK
+	})
+	if strings.Contains(l.said.String(), "config :") {
+		l.t.Errorf("haproxy said:\n%s", l.said)
+	}
+}
+
 // variables are those of the limiter's container, with the addresses of here.
-func variables(t *testing.T, manifest chart.Manifest, local map[string]string) []string {
+func variables(t *testing.T, manifest chart.Manifest, version string, local map[string]string) []string {
 	t.Helper()
 	for _, object := range manifest.Objects {
 		var deployment appsv1.Deployment
 		if err := yaml.Unmarshal([]byte(object.Content), &deployment); err != nil {
 			t.Fatal(err)
 		}
-		if deployment.Kind != "Deployment" || deployment.Name != "sentiment-blue" {
+		if deployment.Kind != "Deployment" || deployment.Name != "sentiment-"+version {
 			continue
 		}
 		var env []string
@@ -121,7 +172,7 @@ func variables(t *testing.T, manifest chart.Manifest, local map[string]string) [
 		}
 		return env
 	}
-	t.Fatal("no Deployment sentiment-blue")
+	t.Fatalf("no Deployment sentiment-%s", version)
 	return nil
 }
 

@@ -5,7 +5,9 @@ package dataplane_test
 
 import (
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +22,7 @@ type load struct {
 	mutex    sync.Mutex
 	versions map[string]int
 	failures map[string]int
+	took     []time.Duration
 	sent     int
 }
 
@@ -58,9 +61,11 @@ func (l *load) once(client *http.Client) {
 		return
 	}
 	request.Header.Set("Authorization", "Bearer "+primary)
+	began := wall.Now()
 	got := do(client, request)
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
+	l.took = append(l.took, wall.Since(began))
 	if got.status == http.StatusOK {
 		l.versions[got.version()]++
 		return
@@ -78,4 +83,35 @@ func (l *load) end() int {
 		l.router.t.Errorf("%d of %d requests lost: %s", times, l.sent, failure)
 	}
 	return l.sent
+}
+
+// percentile is the time within which so many percent of the answers came.
+func (l *load) percentile(p int) time.Duration {
+	slices.Sort(l.took)
+	return l.took[min(len(l.took)*p/100, len(l.took)-1)]
+}
+
+// loadFor sends so many requests a second for such a time.
+func (r *router) loadFor(perSecond int, long time.Duration) *load {
+	r.t.Helper()
+	l := r.startLoad(perSecond)
+	wall.Sleep(long)
+	l.end()
+	return l
+}
+
+// joined is one load with the times of several.
+func joined(loads ...*load) *load {
+	all := &load{}
+	for _, l := range loads {
+		all.took = append(all.took, l.took...)
+	}
+	return all
+}
+
+// within5Sigma tells whether a share of n independent draws may be seen when
+// the true one is percent; a right split fails once in 1.7 million runs.
+func within5Sigma(seen, percent float64, n int) bool {
+	sigma := math.Sqrt(percent * (100 - percent) / float64(n))
+	return math.Abs(seen-percent) <= 5*sigma+1e-6
 }

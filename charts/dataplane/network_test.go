@@ -83,18 +83,21 @@ type pod struct {
 	ip      net.IP
 	server  *http.Server
 
-	// delay is how long an answer takes.
+	// delay is how long an answer takes; a pod that is stuck reads no body before.
 	delay atomic.Int64
+	stuck atomic.Bool
+	// served and bytes are the requests that came and what was read of them.
+	served, bytes atomic.Int64
+	last          atomic.Pointer[http.Request]
+	// resets makes it cut connections instead of answering, status answer so.
+	resets atomic.Bool
+	status atomic.Int64
 }
 
 // addPod starts a pod of a version, ready at once.
 func (c *cluster) addPod(version string) *pod {
 	c.t.Helper()
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	c.last++
-	network := c.names[""][0].To4()
-	p := &pod{cluster: c, version: version, ip: net.IPv4(network[0], network[1], network[2], c.last)}
+	p := &pod{cluster: c, version: version, ip: c.addAddress()}
 	listener, err := net.Listen("tcp", p.ip.String()+":9001")
 	if err != nil {
 		c.t.Fatal(err)
@@ -106,15 +109,56 @@ func (c *cluster) addPod(version string) *pod {
 		}
 	}()
 	c.t.Cleanup(func() { _ = p.server.Close() })
-	c.names[version] = append(c.names[version], p.ip)
+	c.ready(version, p.ip)
 	return p
+}
+
+// addAddress returns an address that nobody has.
+func (c *cluster) addAddress() net.IP {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.last++
+	network := c.names[""][0].To4()
+	return net.IPv4(network[0], network[1], network[2], c.last)
+}
+
+// ready puts an address into DNS.
+func (c *cluster) ready(version string, ip net.IP) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.names[version] = append(c.names[version], ip)
+}
+
+// addLimiter starts a pod of a version that has the limiter of the endpoint with
+// such values, and nothing behind it.
+func (c *cluster) addLimiter(version, values string) *limiter {
+	c.t.Helper()
+	ip := c.addAddress()
+	l := startLimiter(c.t, values, version, ip.String()+":9001")
+	c.ready(version, ip)
+	return l
 }
 
 // ServeHTTP answers what it was asked, as the limiter would mark it.
 func (p *pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	wall.Sleep(time.Duration(p.delay.Load()))
+	p.served.Add(1)
+	p.last.Store(r)
+	if p.stuck.Load() {
+		wall.Sleep(time.Duration(p.delay.Load()))
+	}
+	read, _ := io.Copy(io.Discard, r.Body)
+	p.bytes.Add(read)
+	if !p.stuck.Load() {
+		wall.Sleep(time.Duration(p.delay.Load()))
+	}
+	if p.resets.Load() {
+		reset(w)
+		return
+	}
 	w.Header().Set("azureml-model-deployment", p.version)
+	if status := p.status.Load(); status != 0 {
+		w.WriteHeader(int(status))
+	}
 	fmt.Fprintf(w, "%s %s", r.Method, r.URL)
 	for _, name := range []string{"Authorization", "X-Request-Id", "X-Envoy-Upstream-Rq-Timeout-Ms"} {
 		if value := r.Header.Get(name); value != "" {

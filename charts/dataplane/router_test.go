@@ -164,7 +164,8 @@ func startRouter(t *testing.T, cluster *cluster, files, slot map[string]string) 
 	r.swap("router", files)
 	r.swap("auth", slot)
 	r.said = start(t, envoy, nil, "-c", filepath.Join(r.folder, "router", "bootstrap.yaml"),
-		"--disable-hot-restart", "--concurrency", "2", "--log-level", "warn")
+		"--disable-hot-restart", "--concurrency", "2", "--log-level", "warn",
+		"--drain-time-s", "1", "--drain-strategy", "immediate")
 	return r
 }
 
