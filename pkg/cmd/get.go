@@ -175,7 +175,8 @@ func desired(d appsv1.Deployment) int {
 func (d deployed) told(replicas map[string]printer.Replicas) printer.Endpoint {
 	return printer.Endpoint{
 		Name: d.Name, Namespace: d.release.Namespace, Revision: d.release.Revision, State: d.release.Status,
-		Default: d.Default, Control: d.Control, Auth: string(d.Auth.Mode), Purpose: string(d.Purpose),
+		Default: d.Default, Control: d.Control, StickyBy: printer.StickyBy(d.Endpoint),
+		Auth: string(d.Auth.Mode), Purpose: string(d.Purpose),
 		ScoringPath: printer.ScoringPath(d.Name), Updated: d.release.Updated,
 		Versions: printer.Versions(d.Endpoint, replicas),
 	}

@@ -5,6 +5,7 @@ package printer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type Endpoint struct {
 	State       string    `json:"state"`
 	Default     string    `json:"defaultVersion"`
 	Control     string    `json:"controlVersion,omitempty"`
+	StickyBy    string    `json:"stickyBy,omitempty"`
 	Auth        string    `json:"auth"`
 	Purpose     string    `json:"purpose"`
 	ScoringPath string    `json:"scoringPath"`
@@ -35,6 +37,7 @@ type Version struct {
 	Endpoint    string  `json:"endpoint"`
 	Declared    float64 `json:"trafficPercentile"`
 	Effective   float64 `json:"effectiveTraffic"`
+	Mirror      float64 `json:"mirrorPercentage,omitempty"`
 	Default     bool    `json:"isDefault"`
 	Control     bool    `json:"isControl"`
 	Ready       int     `json:"readyReplicas"`
@@ -59,7 +62,7 @@ func Versions(e endpoint.Endpoint, replicas map[string]Replicas) []Version {
 	for _, name := range e.VersionNames() {
 		v := e.Versions[name]
 		told := Version{
-			Name: name, Endpoint: e.Name, Declared: v.Traffic, Effective: effective[name],
+			Name: name, Endpoint: e.Name, Declared: v.Traffic, Effective: effective[name], Mirror: v.Mirror,
 			Default: e.Default == name, Control: e.Control == name,
 			Ready: replicas[name].Ready, Desired: replicas[name].Desired,
 			Image: v.Image, CPU: v.Resources.CPU, Memory: v.Resources.Memory,
@@ -113,15 +116,39 @@ func VersionTable(list []Version) Listing {
 }
 
 // Traffic lists the declared and the effective traffic of the versions of an
-// endpoint.
-func Traffic(list []Version) Listing {
+// endpoint, the copies they get if any do, and what callers are told apart by.
+func Traffic(e endpoint.Endpoint) Listing {
+	list := Versions(e, nil)
 	l := Listing{Columns: []Column{{Name: "Version"}, {Name: "Declared"}, {Name: "Effective"}, {Name: "Role"}},
-		Object: items(list), Empty: "No versions found."}
+		Empty: "No versions found."}
+	mirrored := slices.ContainsFunc(list, func(v Version) bool { return v.Mirror > 0 })
+	if mirrored {
+		l.Columns = append(l.Columns, Column{Name: "Mirror"})
+	}
 	for _, v := range list {
-		l.Rows = append(l.Rows, []any{v.Name, Percent(v.Declared), Percent(v.Effective), orNone(v.role())})
+		row := []any{v.Name, Percent(v.Declared), Percent(v.Effective), orNone(v.role())}
+		if mirrored {
+			row = append(row, Percent(v.Mirror))
+		}
+		l.Rows = append(l.Rows, row)
 		l.Names = append(l.Names, "version/"+v.Name)
 	}
+	object := map[string]any{"items": list}
+	if by := StickyBy(e); by != "" {
+		object["stickyBy"] = by
+		l.Note = "Callers keep their version by the " + strings.Replace(by, ":", " ", 1) + "."
+	}
+	l.Object = object
 	return l
+}
+
+// StickyBy is what callers of e are told apart by, as it is set: "header:NAME";
+// empty for nothing.
+func StickyBy(e endpoint.Endpoint) string {
+	if e.Sticky.Header == "" {
+		return ""
+	}
+	return "header:" + e.Sticky.Header
 }
 
 // Percent writes a share: "20%".

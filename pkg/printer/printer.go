@@ -53,6 +53,8 @@ type Listing struct {
 	Object any
 	// Empty is written to the error stream instead of a table without rows.
 	Empty string
+	// Note is written to the error stream below a table.
+	Note string
 }
 
 // Column is a table's column.
@@ -61,8 +63,8 @@ type Column struct {
 	Wide bool
 }
 
-// Print writes l to out in the format given; a table without rows writes
-// nothing but l.Empty to errOut.
+// Print writes l to out in the format given. With a table, l.Note goes to
+// errOut, or l.Empty and nothing else where there are no rows.
 func (l Listing) Print(out, errOut io.Writer, f Format) error {
 	switch f {
 	case JSON:
@@ -82,7 +84,14 @@ func (l Listing) Print(out, errOut io.Writer, f Format) error {
 		_, err := fmt.Fprintln(errOut, l.Empty)
 		return err
 	}
-	return printers.NewTablePrinter(printers.PrintOptions{Wide: f == Wide}).PrintObj(l.table(), out)
+	if err := printers.NewTablePrinter(printers.PrintOptions{Wide: f == Wide}).PrintObj(l.table(), out); err != nil {
+		return err
+	}
+	if l.Note == "" {
+		return nil
+	}
+	_, err := fmt.Fprintln(errOut, l.Note)
+	return err
 }
 
 func (l Listing) table() *metav1.Table {
