@@ -28,6 +28,7 @@ type report struct {
 	Sent     int               `json:"sent"`
 	Status   map[string]int    `json:"status"`
 	Versions map[string]int    `json:"versions"`
+	Callers  map[string]string `json:"callers"`
 	Bodies   map[string]int    `json:"bodies"`
 	Errors   map[string]int    `json:"errors"`
 	Headers  map[string]string `json:"headers"`

@@ -35,6 +35,8 @@ type Report struct {
 	Sent     int            `json:"sent"`
 	Status   map[string]int `json:"status"`
 	Versions map[string]int `json:"versions"`
+	// Callers tells which version answered each caller, with -callers.
+	Callers map[string]string `json:"callers"`
 	// Bodies counts distinct answers, the first 20 of them.
 	Bodies map[string]int `json:"bodies"`
 	// Errors counts what went wrong without an answer, by text.
@@ -52,6 +54,7 @@ type settings struct {
 	clients           int
 	limit             time.Duration
 	fresh             int
+	callers           string
 }
 
 type headerFlags http.Header
@@ -97,6 +100,7 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&s.clients, "clients", 8, "")
 	f.DurationVar(&s.limit, "limit", 5*time.Minute, "")
 	f.IntVar(&s.fresh, "fresh", 5, "every so many requests use a new connection; 0: none")
+	f.StringVar(&s.callers, "callers", "", "header by which each request comes from a caller of its own")
 	if len(args) == 0 || args[0] != "run" {
 		return fmt.Errorf("write run or sleep")
 	}
@@ -122,7 +126,10 @@ func load(ctx context.Context, s settings, in io.Reader) Report {
 				if s.fresh > 0 && i%s.fresh == 0 {
 					use = single
 				}
-				results.add(call(use, s))
+				caller, as := s.caller(i)
+				o := call(use, as)
+				o.caller = caller
+				results.add(o)
 			}
 		})
 	}
@@ -172,6 +179,7 @@ func client(single bool) *http.Client {
 // outcome is one answer, or the error that came instead.
 type outcome struct {
 	status, version, body string
+	caller                string
 	header                http.Header
 	took                  time.Duration
 	err                   error
@@ -204,7 +212,8 @@ type results struct {
 }
 
 func newResults() *results {
-	return &results{Report: Report{Status: map[string]int{}, Versions: map[string]int{}, Bodies: map[string]int{},
+	return &results{Report: Report{Status: map[string]int{}, Versions: map[string]int{},
+		Callers: map[string]string{}, Bodies: map[string]int{},
 		Errors: map[string]int{}, Headers: map[string]string{}}}
 }
 
@@ -218,6 +227,9 @@ func (r *results) add(o outcome) {
 	}
 	r.Status[o.status]++
 	r.Versions[o.version]++
+	if o.caller != "" {
+		r.Callers[o.caller] = o.version
+	}
 	if _, known := r.Bodies[o.body]; known || len(r.Bodies) < 20 {
 		r.Bodies[o.body]++
 	}

@@ -20,6 +20,9 @@ def init():
 
 def run(data):
     request = json.loads(data)
+    if name == "stuck":
+        print("model stuck was asked", flush=True)
+        time.sleep(30)
     time.sleep(request.get("sleep", 0))
     if request.get("fail"):
         raise ValueError("told to fail")
