@@ -33,6 +33,16 @@ type report struct {
 	Errors   map[string]int    `json:"errors"`
 	Headers  map[string]string `json:"headers"`
 	Millis   int64             `json:"millis"`
+	Took     int64             `json:"took"`
+	Lost     []loss            `json:"lost"`
+}
+
+// loss is a numbered request that did not get its own answer.
+type loss struct {
+	Number int    `json:"number"`
+	At     int64  `json:"at"`
+	Millis int64  `json:"millis"`
+	What   string `json:"what"`
 }
 
 // client is a pod that calls endpoints from inside the cluster.

@@ -9,6 +9,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -106,7 +107,9 @@ func buildGo(ctx context.Context, dir, name, pkg string) (string, error) {
 	return out, nil
 }
 
-// pushLoader pushes an image of the one binary and returns it by digest.
+// pushLoader pushes an image of the one binary and returns it by digest. Its
+// python is the loader too: what a scoring container starts is the loader's
+// scoring server.
 func pushLoader(registry, binary string) (string, error) {
 	content, err := os.ReadFile(binary)
 	if err != nil {
@@ -120,7 +123,8 @@ func pushLoader(registry, binary string) (string, error) {
 	if _, err := files.Write(content); err != nil {
 		return "", err
 	}
-	if err := files.Close(); err != nil {
+	err = files.WriteHeader(&tar.Header{Name: "usr/bin/python", Typeflag: tar.TypeSymlink, Linkname: "/loader", Mode: 0o777})
+	if err := errors.Join(err, files.Close()); err != nil {
 		return "", err
 	}
 	only, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
