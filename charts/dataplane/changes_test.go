@@ -121,6 +121,37 @@ func TestOneReadyPodKeepsTheShare(t *testing.T) {
 	}
 }
 
+// A limiter answers before anybody knows that its scoring server has died, and
+// at once, so that its replica looks idle.
+func TestAReplicaWhoseScoringServerIsDownIsLeftOut(t *testing.T) {
+	c := newCluster(t)
+	sick := c.addPod("blue")
+	c.addPod("blue")
+	r := newRouter(t, c, "{defaultVersion: blue, versions: {blue: {image: i}}}")
+	stream := r.startLoad(200)
+	for range 3 {
+		sick.refusal.Store("down")
+		wall.Sleep(time.Second)
+		sick.refusal.Store("")
+		wall.Sleep(time.Second)
+	}
+	t.Logf("%d requests", stream.end())
+}
+
+// A full queue is the version's answer: the replica stays, and nothing is sent
+// to another one, whose queue it would fill.
+func TestAFullQueueIsAnswered(t *testing.T) {
+	c := newCluster(t)
+	full := c.addPod("blue")
+	full.refusal.Store("full")
+	r := newRouter(t, c, "{defaultVersion: blue, versions: {blue: {image: i}}}")
+	for range 20 {
+		if got := r.score(); got.status != http.StatusServiceUnavailable || got.header.Get("X-Aml-Limiter") != "full" {
+			t.Fatalf("got %d %q, limiter %q", got.status, got.body, got.header.Get("X-Aml-Limiter"))
+		}
+	}
+}
+
 func TestNoPodAtAll(t *testing.T) {
 	r := newRouter(t, newCluster(t), two)
 	got := r.score()

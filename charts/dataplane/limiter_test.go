@@ -91,6 +91,7 @@ type limiter struct {
 	address string // of the scoring server
 	app     *app
 	said    *output
+	server  *http.Server
 }
 
 // newLimiter starts the limiter of the version "blue" with such values. Without
@@ -129,8 +130,10 @@ func startLimiter(t *testing.T, values, version, address string) *limiter {
 	}
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	config := configMap(t, manifest, "sentiment-limiter")["haproxy.cfg"]
-	// A pod's own name, which would be the whole machine's here.
-	config = strings.ReplaceAll(config, "abns@run", "abns@run-"+address)
+	// A pod's own names, which would be the whole machine's here.
+	for _, name := range []string{"abns@run", "abns@gone"} {
+		config = strings.ReplaceAll(config, name, name+"-"+address)
+	}
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -183,9 +186,9 @@ func (l *limiter) listen() {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	server := &http.Server{Handler: l.app, ReadHeaderTimeout: time.Minute}
-	go func() { _ = server.Serve(listener) }()
-	l.t.Cleanup(func() { _ = server.Close() })
+	l.server = &http.Server{Handler: l.app, ReadHeaderTimeout: time.Minute}
+	go func() { _ = l.server.Serve(listener) }()
+	l.t.Cleanup(func() { _ = l.server.Close() })
 }
 
 // ask sends a POST request over a connection of its own.
@@ -356,4 +359,40 @@ func TestStartedWaitsForTheScoringServer(t *testing.T) {
 		t.Errorf("started: got %d %q, want the answer to GET / of the scoring server", got.status, got.body)
 	}
 	eventually(t, 5*time.Second, "ready", func() bool { return l.ask("/_limiter/ready", "").status == http.StatusOK })
+}
+
+// The check looks twice a second. What comes before it sees that the server has
+// died must be told from a full queue: the router may try it elsewhere.
+func TestLimiterTellsADeadScoringServerAtOnce(t *testing.T) {
+	l := newLimiter(t, "maxConcurrentRequests: 1, maxQueueWaitMs: 5000", true)
+	eventually(t, 5*time.Second, "ready", func() bool { return l.ask("/_limiter/ready", "").status == http.StatusOK })
+	var waiting sync.WaitGroup
+	answers := make(chan answer, 24)
+	for range 4 {
+		waiting.Go(func() { answers <- l.ask("/score", "ms=60000") })
+	}
+	eventually(t, 5*time.Second, "a request under way", func() bool { return l.app.active.Load() == 1 })
+	served := l.app.served.Load()
+	_ = l.server.Close()
+	began := wall.Now()
+	for range 20 {
+		answers <- l.ask("/score", "")
+	}
+	waiting.Wait()
+	close(answers)
+	seen := map[string]int{}
+	for got := range answers {
+		seen[fmt.Sprintf("%d %s", got.status, got.header.Get("X-Aml-Limiter"))]++
+	}
+	if seen["502 gone"] != 1 || seen["503 down"] != 23 {
+		t.Errorf("got %v, want 502 gone for the one under way and 503 down for 3 that waited and 20 that came", seen)
+	}
+	if took := wall.Since(began); took > 4*time.Second {
+		t.Errorf("took %v: nobody waits for a server that has died", took)
+	}
+	if now := l.app.served.Load(); now != served {
+		t.Errorf("%d more requests reached the server", now-served)
+	}
+	l.listen()
+	eventually(t, 5*time.Second, "an answer", func() bool { return l.ask("/score", "").status == http.StatusOK })
 }

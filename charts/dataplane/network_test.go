@@ -92,6 +92,8 @@ type pod struct {
 	// resets makes it cut connections instead of answering, status answer so.
 	resets atomic.Bool
 	status atomic.Int64
+	// refusal is what the limiter says instead of the model; empty: nothing.
+	refusal atomic.Value
 }
 
 // addPod starts a pod of a version, ready at once.
@@ -158,6 +160,11 @@ func (p *pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("azureml-model-deployment", p.version)
 	if status := p.status.Load(); status != 0 {
 		w.WriteHeader(int(status))
+	}
+	if why, _ := p.refusal.Load().(string); why != "" {
+		w.Header().Set("x-aml-limiter", why)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
 	fmt.Fprintf(w, "%s %s", r.Method, r.URL)
 	for _, name := range []string{"Authorization", "X-Request-Id", "X-Envoy-Upstream-Rq-Timeout-Ms"} {

@@ -235,7 +235,7 @@ func (s *session) enact(ctx context.Context, at situation, w wanted, o ApplyOpti
 		return nil, s.explain(err)
 	}
 	g.ready, g.readyTimeout, g.attempts = o.Ready, o.Timeout, manifests(at.since)
-	g.installing = at.next != stepUpgrade
+	g.installing, g.deleteLast = at.next != stepUpgrade, true
 	var release *helmrelease.Release
 	helmCtx := context.WithoutCancel(ctx) // see gate
 	switch {

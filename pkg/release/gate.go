@@ -30,7 +30,8 @@ const deleteLook = time.Second
 //     the background while we roll back (https://github.com/helm/helm/issues/13126);
 //   - waiting is ours (ready), and ends with the context;
 //   - updates start from every revision that may have left something in the
-//     cluster, not only from the one Helm takes for current (leftovers).
+//     cluster, not only from the one Helm takes for current (leftovers);
+//   - what a revision no longer has is deleted last, once the revision is ready.
 type gate struct {
 	helmkube.Interface
 	ctx   context.Context // Helm's interface has no parameter for it
@@ -43,6 +44,9 @@ type gate struct {
 	attempts []string
 	// installing makes Update wait for objects that are being deleted.
 	installing bool
+	// deleteLast leaves it to Wait to delete what Update no longer finds in the
+	// release: until every router knows better, requests are sent there.
+	deleteLast bool
 
 	// description is that of the revision, if Helm takes none.
 	description string
@@ -53,6 +57,7 @@ type gate struct {
 	readyErr   error                 // what ready said
 	deleteErrs []error               // what Helm swallows
 	deleting   helmkube.ResourceList // what was deleted, of which Helm knows a part
+	outdated   helmkube.ResourceList // what Wait has to delete
 }
 
 // open returns an error if nothing may be written any more.
@@ -90,10 +95,24 @@ func (g *gate) Update(original, target helmkube.ResourceList, force bool) (resul
 	if err != nil {
 		return &helmkube.Result{}, err
 	}
+	if g.deleteLast {
+		g.outdated = original.Difference(target).Filter(func(o *resource.Info) bool { return !scales(o) })
+		original = original.Difference(g.outdated)
+	}
+	return g.merge(original, target, force)
+}
+
+func (g *gate) merge(original, target helmkube.ResourceList, force bool) (*helmkube.Result, error) {
 	if three, ok := g.Interface.(helmkube.InterfaceThreeWayMerge); ok {
 		return three.UpdateThreeWayMerge(original, target, force)
 	}
 	return g.Interface.Update(original, target, force)
+}
+
+// scales says that an object may not outlive its release: an autoscaler would
+// go on changing the replicas that the revision sets.
+func scales(object *resource.Info) bool {
+	return object.Mapping.GroupVersionKind.Kind == "HorizontalPodAutoscaler"
 }
 
 // Delete deletes the objects.
@@ -126,18 +145,30 @@ func (g *gate) DeleteWithPropagationPolicy(objects helmkube.ResourceList,
 	return result, g.deleteErrs
 }
 
-// Wait asks ready instead of counting pods.
+// Wait asks ready instead of counting pods, and then deletes what the revision
+// no longer has. It is left in place if the revision does not get ready: it
+// serves what it served, and whoever undoes the revision finds it.
 func (g *gate) Wait(helmkube.ResourceList, time.Duration) error {
-	if g.readyErr = g.open(); g.readyErr != nil || g.ready == nil {
+	if g.readyErr = g.open(); g.readyErr == nil && g.ready != nil {
+		g.readyErr = g.askReady()
+	}
+	if g.readyErr == nil {
+		g.readyErr = g.open()
+	}
+	if g.readyErr != nil || len(g.outdated) == 0 {
 		return g.readyErr
 	}
+	_, err := g.merge(g.outdated, helmkube.ResourceList{}, false)
+	return err
+}
+
+func (g *gate) askReady() error {
 	ctx, cancel := g.ctx, context.CancelFunc(func() {})
 	if g.readyTimeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, g.readyTimeout)
 	}
 	defer cancel()
-	g.readyErr = g.ready(ctx)
-	return g.readyErr
+	return g.ready(ctx)
 }
 
 // WaitWithJobs is Wait: the chart has no jobs but hooks, which are watched otherwise.

@@ -278,14 +278,16 @@ The replicas of one version. Call with (dict "root" $ "version" NAME "cluster" N
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
           selection_method: FULL_SCAN
-  # A replica that refuses connections looks idle: skip it at once. What the model answers ejects nobody.
+  # A replica that refuses connections, or whose limiter says that the scoring server is down, looks idle: skip it at
+  # once. What the model answers ejects nobody.
   common_lb_config: {update_merge_window: 0s, healthy_panic_threshold: {value: 1}}
   outlier_detection:
     split_external_local_origin_errors: true
     consecutive_local_origin_failure: 1
     enforcing_consecutive_local_origin_failure: 100
     enforcing_local_origin_success_rate: 0
-    enforcing_consecutive_5xx: 0
+    consecutive_5xx: 1
+    enforcing_consecutive_5xx: 100
     enforcing_consecutive_gateway_failure: 0
     enforcing_success_rate: 0
     interval: 1s
@@ -298,6 +300,8 @@ The replicas of one version. Call with (dict "root" $ "version" NAME "cluster" N
       "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
       common_http_protocol_options: {idle_timeout: 50s}
       explicit_http_config: {{ eq .protocol "h2c" | ternary "{http2_protocol_options: {}}" "{http_protocol_options: {}}" }}
+      outlier_detection:
+        error_matcher: {http_response_headers_match: {headers: [{name: x-aml-limiter, string_match: {exact: down}}]}}
   load_assignment:
     cluster_name: {{ .cluster }}
     # One ready replica is enough to keep the version's share from the default version.

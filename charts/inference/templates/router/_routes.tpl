@@ -1,10 +1,15 @@
 {{/* SPDX-License-Identifier: Apache-2.0 */}}
 {{/* Copyright The kubectl-aml Authors */}}
 
-{{/* Tried again is only what cannot have reached the model. */}}
+{{/*
+Tried again is only what cannot have reached the model: no connection, or a limiter that says so, because its scoring
+server has died. Five tries with up to 25, 75, 175, 250 and 250 ms before them are enough to come past every replica
+that is gone: each failure takes one out.
+*/}}
 {{- define "inference.envoy.retry" -}}
 retry_policy:
-  retry_on: connect-failure,refused-stream,reset-before-request
+  retry_on: connect-failure,refused-stream,reset-before-request,retriable-headers
+  retriable_headers: [{name: x-aml-limiter, string_match: {exact: down}}]
   num_retries: 5
   retry_back_off: {base_interval: 0.025s, max_interval: 0.25s}
   retry_host_predicate:
