@@ -105,6 +105,11 @@ e2e: needs ## Run the suite on a cluster on this machine.
 	@cluster=$$($(GO) run ./hack/cluster up) && eval "$$cluster" && \
 	AML_E2E=1 $(GO) test ./e2e -v -count=1 -timeout 25m
 
+.PHONY: soak
+soak: needs ## Send a million requests while everything is done to an endpoint; takes about an hour.
+	@cluster=$$($(GO) run ./hack/cluster up) && eval "$$cluster" && \
+	AML_E2E=1 AML_E2E_REQUESTS=1000000 $(GO) test ./e2e -run 'TestNoRequestIsLost$$' -v -count=1 -timeout 4h
+
 .PHONY: bench
 bench: build ## Compare the start-up of kubectl-aml with kubectl's.
 	$(GO) run ./hack/bench -plugin bin/kubectl-aml

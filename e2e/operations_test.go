@@ -149,7 +149,7 @@ func (o *operations) split(times int, versions ...string) func() error {
 		for i := range times {
 			args := []string{"traffic", "set", o.endpoint}
 			for n, version := range versions {
-				share := []int{20, 80, 0, 50, 100}[(i+n)%5] / len(versions)
+				share := []int{80, 20, 0, 100, 50}[(i+n)%5] / len(versions)
 				args = append(args, fmt.Sprintf("%s=%d", version, share))
 			}
 			if err := o.plugin("weight change", args...); err != nil {

@@ -70,9 +70,9 @@ func (s *space) userConfig(ctx context.Context) string {
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: user, Namespace: s.namespace}},
 	}, metav1.CreateOptions{})
 	must(s.t, err)
-	hour := int64(3600)
+	hours := int64(4 * 3600) // as long as make soak may take
 	token, err := accounts.CreateToken(ctx, user, &authenticationv1.TokenRequest{
-		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{})
+		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hours}}, metav1.CreateOptions{})
 	must(s.t, err)
 	file := filepath.Join(s.t.TempDir(), "kubeconfig")
 	must(s.t, clientcmd.WriteToFile(clientcmdapi.Config{

@@ -101,11 +101,24 @@ so the router only has to cut what the limiter lost. Call with the version's val
 {{- end }}
 
 {{/*
-Seconds that a replica goes on working after it was told to end, before the scoring server is told: the routers
-ask DNS each second and old CoreDNS configurations cache 5 s (8), and what waits in the queue is still answered.
+Seconds for which a router may still send to a replica after it was told to end, and may not know the one in its place:
+  3  until its address has left the EndpointSlice and CoreDNS has heard of it
+ 30  for which a cache may go on with it: kubeadm's CoreDNS gives records a TTL of 30 s and kept them that long until
+     kubernetes/kubernetes#128359, node-local caches do so, and managed clusters have Corefiles of their own
+  1  because routers ask once a second, whatever the TTL
+  1  to spare
+*/}}
+{{- define "inference.dnsSeconds" -}}
+35
+{{- end }}
+
+{{/*
+Seconds that a replica goes on working after it was told to end, before its scoring server is told: as long as
+requests may come, and for the last of them the time in the queue. It also makes a rolling update lossless where DNS is
+slow: an old replica is told to end when a new one is ready, and the routers know the new one before the old one is gone.
 */}}
 {{- define "inference.preStopSeconds" -}}
-{{- add 8 (include "inference.seconds" .maxQueueWaitMs | int64) -}}
+{{- add (include "inference.dnsSeconds" .) (include "inference.seconds" .maxQueueWaitMs | int64) -}}
 {{- end }}
 
 {{/* Extended resource of a version's accelerator, empty for none. Call with the accelerator's values. */}}

@@ -193,7 +193,13 @@ resources:
     suppress_envoy_headers: true
 {{- end }}
 
-{{/* Seconds that a router at least goes on after it was told to end. */}}
+{{/*
+Seconds that a router at least goes on after it was told to end. It takes new connections all that time, because they
+come until its address has left the EndpointSlice (1 s), every node's kube-proxy has heard of it and written its rules
+(1 s is the least time between two of its rounds; large clusters are told to make it more), and so has what stands before
+the Service. Each answer says "Connection: close", so that kept connections end by themselves; a caller who sends nothing
+in that time finds the connection closed.
+*/}}
 {{- define "inference.drainMinSeconds" -}}
 12
 {{- end }}

@@ -76,6 +76,7 @@ whether it still listens: a replica that is busy for a minute is neither unready
     {{- include "inference.scoringEnv" . | nindent 4 }}
   securityContext:
     {{- include "inference.containerSecurity" . | nindent 4 }}
+  # The limiter needs none: a sidecar is told to end after this container has ended.
   lifecycle:
     preStop:
       sleep:
@@ -90,6 +91,9 @@ whether it still listens: a replica that is busy for a minute is neither unready
     periodSeconds: 5
     timeoutSeconds: 5
     failureThreshold: {{ div (add (int $probes.startupTimeoutSeconds) 4) 5 }}
+  # A replica that cannot serve leaves DNS after up to 3 × 2 s and what DNS takes. Nothing is lost until then: its
+  # limiter says that it is down, and the router tries another replica. One that is told to end leaves at once, whatever
+  # this probe says.
   readinessProbe:
     httpGet:
       path: /_limiter/ready

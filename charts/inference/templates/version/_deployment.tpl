@@ -25,6 +25,7 @@ spec:
   selector:
     matchLabels:
       {{- include "inference.selector" $labels | nindent 6 }}
+  # A replica is told to end only when another one is ready in its place, also where there is only one.
   strategy:
     type: RollingUpdate
     rollingUpdate:
@@ -49,8 +50,9 @@ spec:
       {{- end }}
       securityContext:
         {{- include "inference.podSecurity" 10001 | nindent 8 }}
-      # {{ $preStop }} s until no router sends more and the queue is empty, the request that is being scored
-      # ({{ $scoring }} s at most), and 10 s to spare.
+      # preStop: {{ $preStop }} s until no router sends more and the queue is empty. SIGTERM: {{ $scoring }} s for the
+      # requests that are being scored. Then the limiter, which has nothing left to do, and 10 s to spare. The kubelet
+      # counts all of it, preStop included.
       terminationGracePeriodSeconds: {{ add $preStop $scoring 10 }}
       {{- include "inference.spread" $labels | nindent 6 }}
       {{- with .version.nodeSelector }}
