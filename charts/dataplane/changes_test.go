@@ -135,7 +135,11 @@ func TestAReplicaWhoseScoringServerIsDownIsLeftOut(t *testing.T) {
 		sick.refusal.Store("")
 		wall.Sleep(time.Second)
 	}
-	t.Logf("%d requests", stream.end())
+	sent, refused := stream.end(), sick.refused.Load()
+	t.Logf("%d requests, %d of them refused by the replica that was down", sent, refused)
+	if refused == 0 || refused > 60 {
+		t.Errorf("a replica that was down for 3 s was tried %d times, want it to be left out after a few", refused)
+	}
 }
 
 // A full queue is the version's answer: the replica stays, and nothing is sent

@@ -93,7 +93,9 @@ type pod struct {
 	resets atomic.Bool
 	status atomic.Int64
 	// refusal is what the limiter says instead of the model; empty: nothing.
+	// refused is how often it did.
 	refusal atomic.Value
+	refused atomic.Int64
 }
 
 // addPod starts a pod of a version, ready at once.
@@ -162,6 +164,7 @@ func (p *pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(int(status))
 	}
 	if why, _ := p.refusal.Load().(string); why != "" {
+		p.refused.Add(1)
 		w.Header().Set("x-aml-limiter", why)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
