@@ -111,7 +111,7 @@ func (o *operations) during(at time.Time) []string {
 	var names []string
 	for _, done := range o.done {
 		if at.After(done.start.Add(-time.Second)) && at.Before(done.end.Add(15*time.Second)) {
-			names = append(names, fmt.Sprintf("%s %+.1fs..%+.1fs", done.what,
+			names = append(names, fmt.Sprintf("%s %+.0fs..%+.0fs", done.what,
 				done.start.Sub(at).Seconds(), done.end.Sub(at).Seconds()))
 		}
 	}
