@@ -38,7 +38,7 @@ func TestNoRequestIsLost(t *testing.T) {
 	rounds := max(1, requests/fewRequests)
 	o := newOperations(s, "echo")
 	o.ready()
-	limit := time.Duration(rounds) * 15 * time.Minute
+	limit := time.Duration(rounds) * 20 * time.Minute
 	end := s.client().steady(s.url("echo"), steadyRate, limit, bearer(s.key("echo")), "-numbered",
 		"-count", strconv.Itoa(requests))
 	var lanes sync.WaitGroup
