@@ -32,7 +32,7 @@ func TestNumberedRequestsWantTheirOwnAnswer(t *testing.T) {
 			w.Header().Set("x-aml-limiter", "full")
 			http.Error(w, "no replica was free", http.StatusServiceUnavailable)
 		}, `503 no replica was free, limiter "full"`},
-		"a closed connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		"a closed connection": {hangUp, "EOF"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -54,6 +54,12 @@ func TestNumberedRequestsWantTheirOwnAnswer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func hangUp(w http.ResponseWriter, _ *http.Request) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_ = conn.Close()
 	}
 }
 
