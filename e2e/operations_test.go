@@ -131,7 +131,7 @@ func (o *operations) change() error {
 		o.split(10, "green"),
 		o.roll("blue"), o.roll("green"),
 		func() error { return o.plugin("promote", "promote", e, "green", "--retire-after", "5s") },
-		o.add("blue"),
+		func() error { return o.plugin("undo", "undo", e) }, // blue is back
 		func() error { return o.plugin("default", "traffic", "set", e, "--default", "blue") },
 		o.split(5, "green"),
 	}
@@ -325,7 +325,7 @@ func (o *operations) wanted(rounds int) {
 	o.t.Helper()
 	counts := o.counts()
 	for kind, n := range map[string]int{
-		"weight change": 50, "rolling update": 5, "undo": 3, "promote": 1, "scale": 2, "delete version": 2,
+		"weight change": 50, "rolling update": 5, "undo": 4, "promote": 1, "scale": 2, "delete version": 2,
 		"router pod deleted": 3, "scoring pod deleted": 5, "eviction": 1,
 	} {
 		if counts[kind] < n*rounds {
