@@ -22,7 +22,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/kubectl-aml/kubectl-aml/charts/internal/engines"
+	"github.com/kubectl-aml/kubectl-aml/internal/engines"
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 )
 

