@@ -111,8 +111,9 @@ soak: needs ## Send a million requests while everything is done to an endpoint; 
 	AML_E2E=1 AML_E2E_REQUESTS=1000000 $(GO) test ./e2e -run 'TestNoRequestIsLost$$' -v -count=1 -timeout 4h
 
 .PHONY: bench
-bench: build ## Compare the start-up of kubectl-aml with kubectl's.
-	$(GO) run ./hack/bench -plugin bin/kubectl-aml
+bench: build needs ## Compare plugin and data plane with what others need for the same; BENCH='-quick' for a look.
+	@cluster=$$($(GO) run ./hack/cluster up) && eval "$$cluster" && \
+	$(GO) run ./hack/bench -plugin bin/kubectl-aml $(BENCH)
 
 ##@ Maintain
 

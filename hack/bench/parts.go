@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/kubectl-aml/kubectl-aml/hack/bench/dataplane"
+	"github.com/kubectl-aml/kubectl-aml/hack/bench/traffic"
 )
 
 // bench is what to measure, and with what.
@@ -36,6 +38,7 @@ func (b *bench) parts() []part {
 		{"startup", b.startup},
 		{"dataplane", func(ctx context.Context) error { return b.engines(ctx, dataplane.Compare) }},
 		{"overload", func(ctx context.Context) error { return b.engines(ctx, dataplane.Overload) }},
+		{"traffic", b.traffic},
 	}
 }
 
@@ -45,22 +48,55 @@ func (b *bench) startup(ctx context.Context) error {
 	if b.quick {
 		rounds = 5
 	}
+	return b.withKubectl(ctx, func(kubectl string) error {
+		times, err := measure(ctx, b.clock, rounds, []string{b.plugin, "version"}, []string{kubectl, "version", "--client"})
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(b.out, report(rounds, kubectl, times[0], times[1]))
+		return err
+	})
+}
+
+// withKubectl runs what needs kubectl.
+func (b *bench) withKubectl(ctx context.Context, run func(kubectl string) error) error {
+	if b.kubectl != "" {
+		return run(b.kubectl)
+	}
 	folder, err := os.MkdirTemp("", "kubectl-aml-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	if b.kubectl == "" {
-		if b.kubectl, err = findKubectl(ctx, folder); err != nil {
-			return err
-		}
-	}
-	times, err := measure(ctx, b.clock, rounds, []string{b.plugin, "version"}, []string{b.kubectl, "version", "--client"})
+	found, err := findKubectl(ctx, folder)
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(b.out, report(rounds, b.kubectl, times[0], times[1]))
-	return err
+	return run(found)
+}
+
+// traffic runs the part that needs a cluster.
+func (b *bench) traffic(ctx context.Context) error {
+	for _, name := range []string{"KUBECONFIG", "AML_REGISTRY", "AML_ENVIRONMENT_IMAGE"} {
+		if os.Getenv(name) == "" {
+			return fmt.Errorf("%s is not set: run make bench, or eval \"$(go run ./hack/cluster up)\"", name)
+		}
+	}
+	plugin, err := filepath.Abs(b.plugin)
+	if err != nil {
+		return err
+	}
+	options := traffic.Options{
+		Clock: b.clock, Plugin: plugin, Helm: []string{"go", "tool", "-modfile=hack/tools/helm/go.mod", "helm"},
+		Chart: "charts/inference", Changes: 10, Kubelet: !b.quick, Out: b.out, Talk: b.talk,
+	}
+	if b.quick {
+		options.Changes = 3
+	}
+	return b.withKubectl(ctx, func(kubectl string) error {
+		options.Kubectl = kubectl
+		return traffic.Compare(ctx, options)
+	})
 }
 
 // engines runs a part that needs the engines of the data plane.
@@ -78,7 +114,7 @@ func (b *bench) engines(ctx context.Context, run func(context.Context, dataplane
 		For: 3 * time.Second, Out: b.out, Talk: b.talk,
 	}
 	if b.quick {
-		options.Rounds, options.For = 3, 700*time.Millisecond
+		options.Rounds, options.For = 3, time.Second/2
 	}
 	return run(ctx, options)
 }

@@ -64,7 +64,7 @@ func Compare(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	all := map[string][]figures{}
+	all := rounds{}
 	for round := range o.Rounds {
 		fmt.Fprintf(o.Talk, "data plane: round %d of %d\n", round+1, o.Rounds)
 		for _, s := range setups {
@@ -153,15 +153,20 @@ func (l *lab) check(ctx context.Context, s setup) error {
 	if refused, err := ask("wrong", 10*time.Millisecond); err != nil || refused.Answers[http.StatusOK].Count > 0 {
 		return fmt.Errorf("%s lets a wrong key in: %v, %w", s.name, refused.Answers, err)
 	}
+	green := 0
 	for _, key := range []string{primary, secondary} {
-		let, err := ask(key, time.Second)
+		let, err := ask(key, time.Second/2)
 		if err != nil {
 			return err
 		}
-		// 5 standard deviations of 1,000 draws at 20 %.
-		if green := let.Versions["green"]; let.Answers[http.StatusOK].Count != steadyRate || green < 137 || green > 263 {
-			return fmt.Errorf("%s does not split 80 to 20: %v of %v, %v", s.name, let.Versions, let.Answers, let.Errors)
+		if let.Answers[http.StatusOK].Count != let.Sent || let.Versions["blue"]+let.Versions["green"] != let.Sent {
+			return fmt.Errorf("%s does not let a key in: %v from %v, %v", s.name, let.Answers, let.Versions, let.Errors)
 		}
+		green += let.Versions["green"]
+	}
+	// 5 standard deviations of 1,000 draws at 20 %.
+	if green < 137 || green > 263 {
+		return fmt.Errorf("%s gives %d of 1000 requests to green, not 200", s.name, green)
 	}
 	return nil
 }

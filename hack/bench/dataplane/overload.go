@@ -6,11 +6,12 @@ package dataplane
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
-	"text/tabwriter"
 	"time"
 
 	"github.com/kubectl-aml/kubectl-aml/hack/bench/load"
+	"github.com/kubectl-aml/kubectl-aml/hack/bench/table"
 )
 
 // The endpoint that is overloaded.
@@ -77,43 +78,39 @@ func (l *lab) endpoint(ctx context.Context) (setup, error) {
 func reportOverload(o Options, capacity float64, half, twice load.Result) error {
 	fmt.Fprintf(o.Out, "\nOverload: %d replicas that take one request of %s at a time: %.0f requests/s. "+
 		"A request may queue for %s.\n\n", replicas, takes, capacity, queueWait)
-	w := tabwriter.NewWriter(o.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\tat 0.5x\tat 2x\tgoal\t")
-	row := func(name string, goal string, met bool, figure func(load.Result) string) {
-		verdict := ""
-		if goal != "" {
-			verdict = map[bool]string{true: "met", false: "MISSED"}[met]
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", name, figure(half), figure(twice), goal, verdict)
-	}
 	const busy = http.StatusServiceUnavailable
-	share := func(status int) func(load.Result) string {
-		return func(r load.Result) string {
-			return fmt.Sprintf("%.1f %%", 100*float64(r.Answers[status].Count)/float64(r.Sent))
-		}
+	count := func(status int) func(load.Result) float64 {
+		return func(r load.Result) float64 { return 100 * float64(r.Answers[status].Count) / float64(r.Sent) }
 	}
-	row("requests", "", true, func(r load.Result) string { return fmt.Sprint(r.Sent) })
-	row("answered", "", true, share(http.StatusOK))
-	row("refused (503)", "", true, share(busy))
-	accounted := func(r load.Result) int { return r.Answers[http.StatusOK].Count + r.Answers[busy].Count }
-	row("answered or refused", "100 %", accounted(half) == half.Sent && accounted(twice) == twice.Sent,
-		func(r load.Result) string { return fmt.Sprintf("%.3f %%", 100*float64(accounted(r))/float64(r.Sent)) })
-	row("answered/s of capacity", "", true, func(r load.Result) string {
-		return fmt.Sprintf("%.2f", float64(r.Answers[http.StatusOK].Count)/r.Elapsed.Seconds()/capacity)
-	})
-	within := queueWait + takes + margin
-	row("answered: slowest / (queue wait + "+(takes+margin).String()+")", "<= 1",
-		twice.Answers[http.StatusOK].Most <= within, func(r load.Result) string {
-			return ratio(r.Answers[http.StatusOK].Most, within)
+	accounted := func(r load.Result) float64 { return count(http.StatusOK)(r) + count(busy)(r) }
+	slowest := func(r load.Result) float64 {
+		return float64(r.Answers[http.StatusOK].Most) / float64(queueWait+takes+margin)
+	}
+	refusal := func(r load.Result) float64 { return float64(r.Answers[busy].P99) / float64(queueWait+margin) }
+	return table.Print(o.Out, func(w io.Writer) {
+		row := func(name, format string, figure func(load.Result) float64, met ...bool) {
+			fmt.Fprintf(w, "%s\t"+format+"\t"+format+"\t", name, figure(half), figure(twice))
+			if len(met) > 0 {
+				fmt.Fprint(w, map[bool]string{true: "met", false: "MISSED"}[met[0]])
+			}
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, "\tat 0.5x\tat 2x\tgoal")
+		row("requests", "%.0f", func(r load.Result) float64 { return float64(r.Sent) })
+		row("answered", "%.1f %%", count(http.StatusOK))
+		row("refused (503)", "%.1f %%", count(busy))
+		row("answered or refused: 100 %", "%.3f %%", accounted, answeredAll(half) && answeredAll(twice))
+		row("answered, of what the replicas can do", "%.2f", func(r load.Result) float64 {
+			return float64(r.Answers[http.StatusOK].Count) / r.Elapsed.Seconds() / capacity
 		})
-	row("refused: P99 / (queue wait + "+margin.String()+")", "<= 1", twice.Answers[busy].P99 <= queueWait+margin,
-		func(r load.Result) string { return ratio(r.Answers[busy].P99, queueWait+margin) })
-	return w.Flush()
+		row(fmt.Sprintf("answered: slowest / (queue wait + %s + %s) <= 1", takes, margin), "%.2f", slowest,
+			slowest(half) <= 1 && slowest(twice) <= 1)
+		row(fmt.Sprintf("refused: P99 / (queue wait + %s) <= 1", margin), "%.2f", refusal,
+			refusal(half) <= 1 && refusal(twice) <= 1)
+	})
 }
 
-func ratio(got, want time.Duration) string {
-	if got == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f (%s)", float64(got)/float64(want), got.Round(time.Millisecond))
+// answeredAll tells whether each request got a score or was refused as busy.
+func answeredAll(r load.Result) bool {
+	return r.Answers[http.StatusOK].Count+r.Answers[http.StatusServiceUnavailable].Count == r.Sent
 }
