@@ -45,6 +45,9 @@ func run(ctx context.Context, args []string) error {
 	if err := b.parse(args); err != nil {
 		return err
 	}
+	if err := b.machine(); err != nil {
+		return err
+	}
 	for _, part := range b.parts() {
 		if len(b.only) > 0 && !slices.Contains(b.only, part.name) {
 			continue

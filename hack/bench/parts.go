@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -40,6 +42,18 @@ func (b *bench) parts() []part {
 		{"overload", func(ctx context.Context) error { return b.engines(ctx, dataplane.Overload) }},
 		{"traffic", b.traffic},
 	}
+}
+
+// machine tells what the figures were taken on, and what else it was doing.
+func (b *bench) machine() error {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return fmt.Errorf("the benchmarks need Linux: %w", err)
+	}
+	before, _, _ := strings.Cut(string(load), " ")
+	_, err = fmt.Fprintf(b.out, "%s, %d processors of %s, load average %s before\n\n",
+		b.clock.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOARCH, before)
+	return err
 }
 
 // startup compares how long the plugin and kubectl take to start.
