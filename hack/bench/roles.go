@@ -10,8 +10,8 @@ import (
 	"io"
 	"net/http"
 	"runtime"
-	"sync"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/utils/clock"
 
 	"github.com/kubectl-aml/kubectl-aml/hack/bench/backend"
@@ -20,25 +20,15 @@ import (
 
 // serve is "bench backend SERVER…": scoring servers until the program is told to end.
 func serve(ctx context.Context, c clock.Clock, args []string) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var servers sync.WaitGroup
+	servers, ctx := errgroup.WithContext(ctx)
 	for _, text := range args {
 		server, err := backend.Parse(text)
 		if err != nil {
 			return err
 		}
-		servers.Go(func() {
-			if err := server.Serve(ctx, c); err != nil {
-				stop(err)
-			}
-		})
+		servers.Go(func() error { return server.Serve(ctx, c) })
 	}
-	servers.Wait()
-	if cause := context.Cause(ctx); cause != ctx.Err() { //nolint:errorlint // the very error, not one like it
-		return cause
-	}
-	return nil
+	return servers.Wait()
 }
 
 // send is "bench load": requests as the flags say, and what became of them as JSON.

@@ -54,8 +54,8 @@ func (s Server) Serve(ctx context.Context, c clock.Clock) error {
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()
 	text := `{"version":"` + s.Version + `"}` + "\n"
-	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
-		load.VersionHeader, s.Version, len(text), text)
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%s: %s\r\nContent-Length: %d\r\n\r\n"
+	answer := append(fmt.Appendf(nil, head, load.VersionHeader, s.Version, len(text)), text...)
 	var connections sync.WaitGroup
 	defer connections.Wait()
 	for {

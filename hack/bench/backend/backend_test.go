@@ -31,16 +31,9 @@ func TestServeAnswersUntilTheContextIsDone(t *testing.T) {
 		ended <- Server{Address: address, Version: "blue", Takes: time.Millisecond}.Serve(ctx, clock.RealClock{})
 	}()
 	for range 2 {
-		response, err := ask(t, address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(body) != `{"version":"blue"}`+"\n" || response.Header.Get("azureml-model-deployment") != "blue" {
-			t.Errorf("got %s, %v", body, response.Header)
+		body, version, err := ask(address)
+		if body != `{"version":"blue"}`+"\n" || version != "blue" || err != nil {
+			t.Errorf("got %q of %q, %v", body, version, err)
 		}
 	}
 	cancel()
@@ -49,18 +42,19 @@ func TestServeAnswersUntilTheContextIsDone(t *testing.T) {
 	}
 }
 
-// ask asks until somebody listens.
-func ask(t *testing.T, address string) (response *http.Response, err error) {
-	t.Helper()
+// ask asks until somebody listens, and returns the answer and the version that gave it.
+func ask(address string) (body, version string, err error) {
 	for range 100 {
+		var response *http.Response
 		response, err = http.Post("http://"+address, "application/json", strings.NewReader("{}"))
 		if err == nil {
-			t.Cleanup(func() { _ = response.Body.Close() })
-			return response, nil
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			return string(text), response.Header.Get("azureml-model-deployment"), err
 		}
 		clock.RealClock{}.Sleep(10 * time.Millisecond)
 	}
-	return nil, err
+	return "", "", err
 }
 
 func TestParse(t *testing.T) {

@@ -43,7 +43,7 @@ type lab struct {
 	cache  string // where engines are kept
 	folder string
 
-	running context.Context //nolint:containedctx // the life of the lab's processes
+	running context.Context // the life of the lab's processes
 	ends    sync.WaitGroup
 }
 

@@ -70,8 +70,8 @@ func (t rounds) perCore(name string, round int) float64 {
 
 // report prints what was measured, and then how it compares with what is wanted.
 func report(o Options, setups []setup, all rounds) error {
-	fmt.Fprintf(o.Out, "\nData plane: medians of %d rounds of %s (least..most). Times at %d requests/s, added to those of "+
-		"the backend\nalone; requests/s and processor time with %d connections that never wait.\n\n",
+	fmt.Fprintf(o.Out, "\nData plane: medians of %d rounds of %s (least..most). Times at %d requests/s, added to those\n"+
+		"of the backend alone; requests/s and processor time with %d connections that never wait.\n\n",
 		o.Rounds, o.For, steadyRate, busyConnections)
 	err := table.Print(o.Out, func(w io.Writer) {
 		fmt.Fprintln(w, "\tP50 ms\tP99 ms\trequests/s\tCPU µs/request\trequests/s per core")

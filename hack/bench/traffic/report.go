@@ -45,7 +45,8 @@ func seconds(times []time.Duration) string {
 	if len(times) == 1 {
 		return fmt.Sprintf("%.2f", times[0].Seconds())
 	}
-	return fmt.Sprintf("%.2f (%.2f..%.2f)", median(times).Seconds(), slices.Min(times).Seconds(), slices.Max(times).Seconds())
+	least, most := slices.Min(times), slices.Max(times)
+	return fmt.Sprintf("%.2f (%.2f..%.2f)", median(times).Seconds(), least.Seconds(), most.Seconds())
 }
 
 func median(times []time.Duration) time.Duration {
