@@ -51,7 +51,7 @@ func (b *bench) machine() error {
 		return fmt.Errorf("the benchmarks need Linux: %w", err)
 	}
 	before, _, _ := strings.Cut(string(load), " ")
-	_, err = fmt.Fprintf(b.out, "%s, %d processors of %s, load average %s before\n\n",
+	_, err = fmt.Fprintf(b.out, "%s, %d processors of %s, load average %s before\n",
 		b.clock.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOARCH, before)
 	return err
 }
