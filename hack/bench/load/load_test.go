@@ -70,12 +70,12 @@ func TestRunAsFastAsAnswersCome(t *testing.T) {
 	t.Parallel()
 	url, asked := serve(t, 0)
 	var seen atomic.Int64
-	result, err := Run(t.Context(), clock.RealClock{}, Plan{URL: url, Connections: 2, For: 100 * time.Millisecond,
+	result, err := Run(t.Context(), clock.RealClock{}, Plan{URL: url, Connections: 2, For: time.Second / 2,
 		Header: http.Header{"Authorization": {"Bearer key"}}, Seen: func(Answer) { seen.Add(1) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if result.Sent < 2 || int64(result.Sent) != asked.Load() || seen.Load() != asked.Load() {
+	if result.Sent == 0 || int64(result.Sent) != asked.Load() || seen.Load() != asked.Load() {
 		t.Errorf("sent %d, the server saw %d, the caller was told of %d", result.Sent, asked.Load(), seen.Load())
 	}
 }
