@@ -41,6 +41,14 @@ func (s spread) String() string {
 	return fmt.Sprintf("%.*f (%.*f..%.*f)", digits, s.median, digits, s.least, digits, s.most)
 }
 
+// signed is what was added, or saved.
+func signed(s spread) string {
+	if s.median < 0 {
+		return s.String()
+	}
+	return "+" + s.String()
+}
+
 // ratio is NaN where there is nothing to compare with: an engine cannot take time away from the backend.
 func ratio(of, to float64) float64 {
 	if to <= 0 {
@@ -100,9 +108,9 @@ func (t rounds) row(w io.Writer, s setup, count int) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\t\n", s.name, p50, p99, perSecond)
 		return
 	}
-	fmt.Fprintf(w, "%s\t+%s\t+%s\t%s\t%s\t%s\n", s.name,
-		over(count, func(i int) float64 { return t.addedP50(s.name, i) }),
-		over(count, func(i int) float64 { return t.addedP99(s.name, i) }), perSecond,
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.name,
+		signed(over(count, func(i int) float64 { return t.addedP50(s.name, i) })),
+		signed(over(count, func(i int) float64 { return t.addedP99(s.name, i) })), perSecond,
 		over(count, func(i int) float64 { return float64(t[s.name][i].cpu) / float64(time.Microsecond) }),
 		over(count, func(i int) float64 { return t.perCore(s.name, i) }))
 }
@@ -122,7 +130,8 @@ func (t rounds) against(w io.Writer, name, other string, count int) {
 	}
 }
 
-// goals are what is wanted. The processor is the router's alone: the limiters run in the pods of the versions.
+// goals are what is wanted, of the router by itself and with the limiters on the same processor. In a cluster, the
+// limiters have the processors of the pods that they are in.
 func (t rounds) goals(w io.Writer, count int) {
 	fmt.Fprintln(w, "goal\tmedian (least..most)\twanted\t")
 	row := func(name, sign string, wanted float64, figure func(i int) float64) {
@@ -136,12 +145,14 @@ func (t rounds) goals(w io.Writer, count int) {
 	row("added P50: router + limiter / (envoy + haproxy)", "<=", 1.3, func(i int) float64 {
 		return ratio(t.addedP50(pairName, i), t.addedP50(envoyName, i)+t.addedP50(haproxyName, i))
 	})
-	for _, peer := range []struct {
-		name   string
-		wanted float64
-	}{{envoyName, 0.8}, {traefikName, 1}, {caddyName, 1}} {
-		row("requests/s per core: router / "+peer.name, ">=", peer.wanted, func(i int) float64 {
-			return t.perCore(routerName, i) / t.perCore(peer.name, i)
-		})
+	for _, ours := range []string{routerName, pairName} {
+		for _, peer := range []struct {
+			name   string
+			wanted float64
+		}{{envoyName, 0.8}, {traefikName, 1}, {caddyName, 1}} {
+			row("requests/s per core: "+ours+" / "+peer.name, ">=", peer.wanted, func(i int) float64 {
+				return t.perCore(ours, i) / t.perCore(peer.name, i)
+			})
+		}
 	}
 }
