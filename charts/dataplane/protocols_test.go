@@ -24,12 +24,18 @@ import (
 )
 
 // dial opens a WebSocket at an address of the endpoint.
-func (r *router) dial(path string, headers ...string) (*websocket.Conn, *http.Response, error) {
+func (r *router) dial(path string, headers ...string) (*websocket.Conn, answer, error) {
 	header := http.Header{}
 	for i := 0; i < len(headers); i += 2 {
 		header.Set(headers[i], headers[i+1])
 	}
-	return websocket.DefaultDialer.DialContext(r.t.Context(), "ws"+strings.TrimPrefix(r.url, "http")+path, header)
+	conn, response, err := websocket.DefaultDialer.DialContext(r.t.Context(),
+		"ws"+strings.TrimPrefix(r.url, "http")+path, header)
+	if response == nil {
+		return nil, answer{}, err
+	}
+	_ = response.Body.Close() // the dialer has read it
+	return conn, answer{status: response.StatusCode, header: response.Header}, err
 }
 
 // echo sends a message and fails the test unless it comes back.
@@ -55,10 +61,10 @@ func TestWebSockets(t *testing.T) {
 	r := newRouter(t, c, values)
 	const api = "/api/v1/service/sentiment"
 	key := []string{"Authorization", "Bearer " + primary}
-	if _, got, err := r.dial(api + "/score"); err == nil || got.StatusCode != http.StatusUnauthorized {
+	if _, got, err := r.dial(api + "/score"); err == nil || got.status != http.StatusUnauthorized {
 		t.Errorf("without a key: %v", err)
 	}
-	if _, got, err := r.dial(api+"/scores", key...); err == nil || got.StatusCode != http.StatusNotFound {
+	if _, got, err := r.dial(api+"/scores", key...); err == nil || got.status != http.StatusNotFound {
 		t.Errorf("at another path: %v, %v", err, got)
 	}
 	for name, address := range map[string][]string{
@@ -73,7 +79,7 @@ func TestWebSockets(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			if got := got.Header.Get("azureml-model-deployment"); got != "blue" {
+			if got := got.header.Get("azureml-model-deployment"); got != "blue" {
 				t.Errorf("version %q answered", got)
 			}
 			echo(t, conn, "one")

@@ -64,9 +64,9 @@ func TestCallersKeepTheirVersion(t *testing.T) {
 	r.apply(stickyValues("20", "green=100000", "blue=900000", "green=1000000"))
 	moved := 0
 	for i, version := range r.versionsOf(n) {
-		switch {
-		case version == before[i]:
-		case version == "green":
+		switch version {
+		case before[i]:
+		case "green":
 			moved++
 		default:
 			t.Errorf("user-%d went from %s to %s", i, before[i], version)

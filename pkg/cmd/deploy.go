@@ -63,7 +63,8 @@ func (d *deployFlags) addVersion(c *cobra.Command, o *options) {
 	d.sourceFlags.add(c, o.Getenv)
 	d.placeFlags.add(c, o.Getenv, clusterIP)
 	d.aboutFlags.add(c)
-	c.Flags().StringVar(&d.versionName, "version-name", "", "Name of the version (default: the only one there is, or main)")
+	c.Flags().StringVar(&d.versionName, "version-name", "",
+		"Name of the version (default: the only one there is, or main)")
 	d.addRole(c)
 }
 

@@ -18,7 +18,7 @@ func (w *world) types(script string, args ...string) said {
 	editor := filepath.Join(w.dir, "editor.sh")
 	count := filepath.Join(w.dir, "count")
 	text := "#!/bin/sh\nset -e\necho >> " + count + "\nn=$(wc -l < " + count + ")\n" + script + "\n"
-	if err := os.WriteFile(editor, []byte(text), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(editor, []byte(text), 0o700); err != nil {
 		w.t.Fatal(err)
 	}
 	w.env["KUBE_EDITOR"] = editor

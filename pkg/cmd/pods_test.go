@@ -47,11 +47,7 @@ func withPods(t *testing.T) (*world, *pods) {
 		if looked != nil {
 			looked()
 		}
-		list := &appsv1.DeploymentList{}
-		for _, d := range p.deployments() {
-			list.Items = append(list.Items, d)
-		}
-		return true, list, nil
+		return true, &appsv1.DeploymentList{Items: p.deployments()}, nil
 	})
 	c.PrependReactor("list", "replicasets", func(clienttesting.Action) (bool, runtime.Object, error) {
 		list := &appsv1.ReplicaSetList{}

@@ -50,7 +50,7 @@ func newScale(o *options) *cobra.Command {
 			return o.scale(c.Context(), args[0], s)
 		},
 	}
-	s.rolloutFlags.add(c)
+	s.add(c)
 	f := c.Flags()
 	f.StringVar(&s.versionName, "version-name", "", "Name of the version (default: the only one there is)")
 	f.IntVar(&s.replicas, "replicas", 0, "Fixed number of replicas")

@@ -75,6 +75,7 @@ type paper struct {
 	said string
 }
 
+//nolint:unparam // a view may fail to show it
 func (p *paper) trouble(err error) error {
 	if message := Message(err); message != p.said {
 		p.said = message
@@ -162,21 +163,6 @@ func heading(t status.Tree) string {
 		parts = append(parts, fmt.Sprintf("measured over %.0fs", t.Seconds))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// factsOf is a tree without the numbers that move by themselves.
-func factsOf(t status.Tree) (string, error) {
-	t.Time, t.Seconds, t.Measured = time.Time{}, 0, nil
-	versions := make([]status.Version, 0, len(t.Versions))
-	known := make([]bool, 0, len(t.Versions))
-	for _, v := range t.Versions {
-		known = append(known, v.Measured != nil && v.Measured.Share != nil)
-		v.Measured = nil
-		versions = append(versions, v)
-	}
-	t.Versions = versions
-	facts, err := json.Marshal([]any{t, known})
-	return string(facts), err
 }
 
 // display shows the tree on a terminal, each in the place of the one before.

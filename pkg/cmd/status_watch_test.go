@@ -228,7 +228,7 @@ func TestWatchingWritesADocumentALook(t *testing.T) {
 			}
 		}
 	}
-	w := newWatched(t, 4, func(w *watched, look int) { w.serve(160, 40) })
+	w := newWatched(t, 4, func(w *watched, _ int) { w.serve(160, 40) })
 	r := w.run("status", "diabetes", "-w", "-o", "json", "--window", "4s")
 	lines := strings.Split(strings.TrimSuffix(r.out, "\n"), "\n")
 	if r.code != 0 || len(lines) != 4 {
@@ -247,7 +247,7 @@ func TestWatchingWritesADocumentALook(t *testing.T) {
 			t.Errorf("line %d: %+v", i, green)
 		}
 	}
-	w = newWatched(t, 3, func(w *watched, look int) { w.serve(160, 40) })
+	w = newWatched(t, 3, func(w *watched, _ int) { w.serve(160, 40) })
 	r = w.run("status", "diabetes", "-w", "-o", "yaml")
 	if r.code != 0 || strings.Count(r.out, "---\n") != 3 || !strings.HasPrefix(r.out, "---\nendpoint: diabetes\n") {
 		t.Errorf("ended with %d: %s", r.code, r.out)
@@ -273,13 +273,13 @@ func TestWatchingOnATerminal(t *testing.T) {
 	}
 	golden.Assert(t, "testdata/watch/terminal.txt", r.out)
 
-	w = newWatched(t, 2, func(w *watched, look int) { w.serve(160, 40) })
+	w = newWatched(t, 2, func(w *watched, _ int) { w.serve(160, 40) })
 	w.terminal = func() (int, int, bool) { return 150, 40, true }
 	w.env["NO_COLOR"] = "1"
 	if r := w.run("status", "diabetes", "-w"); r.code != 0 || strings.Contains(r.out, "\x1b[3") || !strings.Contains(r.out, "\x1b[?1049l") {
 		t.Errorf("ended with %d: %q", r.code, r.out)
 	}
-	w = newWatched(t, 2, func(w *watched, look int) { w.serve(160, 40) })
+	w = newWatched(t, 2, func(w *watched, _ int) { w.serve(160, 40) })
 	w.terminal = func() (int, int, bool) { return 150, 40, true }
 	w.env["TERM"] = "dumb"
 	if r := w.run("status", "diabetes", "-w"); r.code != 0 || strings.Contains(r.out, "\x1b") {
@@ -322,7 +322,7 @@ func TestWhatCannotBeMeasuredIsNoted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWatched(t, 3, func(w *watched, look int) { w.serve(160, 40) })
+			w := newWatched(t, 3, func(w *watched, _ int) { w.serve(160, 40) })
 			change(w)
 			r := w.run("status", "diabetes", "-w")
 			if r.code != 0 || r.err != "" {

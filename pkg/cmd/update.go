@@ -40,7 +40,7 @@ func newUpdate(o *options) *cobra.Command {
 		Args:              exactArgs(1),
 		ValidArgsFunction: o.completeEndpoints,
 		RunE: func(c *cobra.Command, args []string) error {
-			u.writeFlags.name = args[0]
+			u.name = args[0]
 			u.trafficGiven = c.Flags().Changed("traffic")
 			return o.updateVersion(c, u)
 		},
@@ -48,7 +48,7 @@ func newUpdate(o *options) *cobra.Command {
 	u.rolloutFlags.add(c)
 	u.sourceFlags.add(c, o.Getenv)
 	u.aboutFlags.add(c)
-	u.aboutFlags.change(c, true)
+	u.change(c, true)
 	u.fields.kept = true
 	u.fields.add(c, modern)
 	u.addRole(c)
@@ -72,7 +72,7 @@ func modern(f amlv1.Field) bool {
 
 // updateVersion changes a version with the flags of deploy.
 func (o *options) updateVersion(c *cobra.Command, u *updateFlags) error {
-	dryRun, format, err := u.rolloutFlags.parse()
+	dryRun, format, err := u.parse()
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func TestApplyGoesOnIfItIsNotKnownWhatWasChanged(t *testing.T) {
 	w := newWorld(t)
 	w.mustApply(versions("blue=a:1"))
 	w.byHand("ConfigMap/iris-router", "red=a:9", "data", "weights")
-	w.cluster.Refuse = func(verb, object string) error {
+	w.cluster.Refuse = func(verb, _ string) error {
 		if verb == "try" {
 			return errors.New("admission webhook \"x\" does not support dry run")
 		}

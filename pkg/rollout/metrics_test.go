@@ -221,7 +221,10 @@ func (s slow) DoRaw(context.Context) ([]byte, error) { return nil, errors.New("r
 func (s slow) Stream(ctx context.Context) (io.ReadCloser, error) {
 	n := s.now.Add(1)
 	defer s.now.Add(-1)
-	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
+	for {
+		if most := s.most.Load(); n <= most || s.most.CompareAndSwap(most, n) {
+			break
+		}
 	}
 	if n == askAtOnce {
 		s.open()
