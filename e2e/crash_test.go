@@ -94,7 +94,9 @@ func (o *operations) kill(ctx context.Context, nodes *cluster.Cluster, component
 	var k kill
 	err = o.do("kill", "kill "+container+" of "+name, func() error {
 		k.before = time.Now()
-		script := "for p in $(grep -l " + id + " /proc/[0-9]*/cgroup | cut -d/ -f3); do kill -9 $p; done"
+		// Until it is gone: its connections are closed only as it dies.
+		script := "while files=$(grep -ls " + id + " /proc/[0-9]*/cgroup); do " +
+			"kill -9 $(echo \"$files\" | cut -d/ -f3) 2>/dev/null; sleep 0.01; done"
 		_, err := nodes.NodeExec(ctx, pod.Spec.NodeName, "sh", "-c", script)
 		k.after = time.Now()
 		return err
