@@ -103,7 +103,7 @@ test-dist: ## Test the release archive and install it with krew.
 .PHONY: e2e
 e2e: needs ## Run the suite on a cluster on this machine.
 	@cluster=$$($(GO) run ./hack/cluster up) && eval "$$cluster" && \
-	AML_E2E=1 $(GO) test ./e2e -v -count=1 -timeout 25m
+	AML_E2E=1 $(GO) test ./e2e -v -count=1 -timeout 50m
 
 .PHONY: soak
 soak: needs ## Send a million requests while everything is done to an endpoint; takes about an hour.
