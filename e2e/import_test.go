@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
@@ -73,6 +75,7 @@ func (s *space) reconstructed(name, image string) *appsv1.Deployment {
 	c := &d.Spec.Template.Spec.Containers[0]
 	c.Image = image
 	delete(c.Resources.Limits, "nvidia.com/gpu")
+	c.Resources.Requests[corev1.ResourceCPU] = resource.MustParse("50m") // what is left beside the other tests
 	for i := range c.Env {
 		switch c.Env[i].Name {
 		case "AZUREML_ENTRY_SCRIPT":
