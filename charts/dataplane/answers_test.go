@@ -123,13 +123,15 @@ func TestWhatMayHaveReachedAModelIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestWhatCannotHaveReachedAModelIsSentAgain has replicas of which one takes no
-// connections: nobody sees that.
+// TestWhatCannotHaveReachedAModelIsSentAgain has four replicas of which three
+// take no connections: nobody sees that.
 func TestWhatCannotHaveReachedAModelIsSentAgain(t *testing.T) {
 	c := newCluster(t)
 	alive := c.addPod("blue")
-	// An address in DNS where nobody listens.
-	c.ready("blue", net.IPv4(127, 88, 255, 254))
+	for last := range byte(3) {
+		// Addresses in DNS where nobody listens.
+		c.ready("blue", net.IPv4(127, 88, 255, 252+last))
+	}
 	r := newRouter(t, c, "{defaultVersion: blue, versions: {blue: {image: i}}}")
 	const n = 50
 	if shares := r.share(n); shares["blue"] < 99.9 || alive.served.Load() != n {

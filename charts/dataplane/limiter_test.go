@@ -6,82 +6,21 @@ package dataplane_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-aml/kubectl-aml/internal/engines"
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 )
-
-// app stands for the scoring server: what to answer stands in the query.
-type app struct {
-	served, active, most atomic.Int64
-}
-
-// ServeHTTP answers with the status, header and body of the query, after ms.
-func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a.served.Add(1)
-	raise(&a.most, a.active.Add(1))
-	defer a.active.Add(-1)
-	if websocket.IsWebSocketUpgrade(r) {
-		a.echo(w, r)
-		return
-	}
-	_, _ = io.Copy(io.Discard, r.Body)
-	query := r.URL.Query()
-	if query.Get("reset") != "" {
-		reset(w)
-		return
-	}
-	delay, _ := strconv.Atoi(query.Get("ms"))
-	wall.Sleep(time.Duration(delay) * time.Millisecond)
-	if query.Get("failed") != "" {
-		w.Header().Set("x-ms-run-function-failed", "True")
-	}
-	status, err := strconv.Atoi(query.Get("status"))
-	if err != nil {
-		status = http.StatusOK
-	}
-	w.WriteHeader(status)
-	fmt.Fprint(w, r.URL.Path, query.Get("body"))
-}
-
-// echo sends back what comes over a WebSocket.
-func (a *app) echo(w http.ResponseWriter, r *http.Request) {
-	conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer func() { _ = conn.Close() }()
-	for {
-		kind, message, err := conn.ReadMessage()
-		if err != nil || conn.WriteMessage(kind, message) != nil {
-			return
-		}
-	}
-}
-
-// reset cuts the connection of a request as a process does that is killed.
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err == nil {
-		_ = conn.(*net.TCPConn).SetLinger(0)
-		_ = conn.Close()
-	}
-}
 
 // limiter is a running HAProxy with the file and the variables of a rendered
 // version.

@@ -233,6 +233,7 @@ resources:
       "@type": type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig
       clusters: [{{ $name }}, {{ $.Values.defaultVersion }}]
   {{- include "inference.envoy.unbroken" $ | nindent 2 }}
+  {{- include "inference.envoy.speak" $version.protocol | nindent 2 }}
 {{- end }}
 {{- if gt $version.mirror 0.0 }}
 {{ include "inference.envoy.cluster" (dict "root" $ "version" $name "cluster" (printf "%s_mirror" $name) "protocol" $version.protocol "breaker" (include "inference.envoy.mirrorBounds" $)) }}
@@ -254,6 +255,20 @@ holds that many: a copy that waits for its version to read never holds up the ca
 circuit_breakers:
   thresholds: [{max_connections: 64, max_pending_requests: 64, max_requests: 64, max_retries: 0}]
 per_connection_buffer_limit_bytes: 67108864
+{{- end }}
+
+{{/*
+What replicas speak, and which of their answers are failures of a replica. Of a request that chose V_or_default Envoy
+asks that cluster what a failure is, not V: it would take each 5xx for one. Call with "http" or "h2c".
+*/}}
+{{- define "inference.envoy.speak" -}}
+typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    common_http_protocol_options: {idle_timeout: 50s}
+    explicit_http_config: {{ eq . "h2c" | ternary "{http2_protocol_options: {}}" "{http_protocol_options: {}}" }}
+    outlier_detection:
+      error_matcher: {http_response_headers_match: {headers: [{name: x-aml-limiter, string_match: {exact: down}}]}}
 {{- end }}
 
 {{/*
@@ -284,12 +299,13 @@ The replicas of one version. Call with (dict "root" $ "version" NAME "cluster" N
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
           selection_method: FULL_SCAN
-  # A replica that refuses connections, or whose limiter says that the scoring server is down, looks idle: skip it at
-  # once. What the model answers ejects nobody.
+  # A replica that refuses connections, or whose limiter says that the scoring server is down, looks idle: skip it. What
+  # the model answers ejects nobody. Envoy takes a connection that is closed in the middle, as at the end of a WebSocket,
+  # for one that was refused; but a request that gets a connection ends the row, so two in a row are not enough.
   common_lb_config: {update_merge_window: 0s, healthy_panic_threshold: {value: 1}}
   outlier_detection:
     split_external_local_origin_errors: true
-    consecutive_local_origin_failure: 1
+    consecutive_local_origin_failure: 3
     enforcing_consecutive_local_origin_failure: 100
     enforcing_local_origin_success_rate: 0
     consecutive_5xx: 1
@@ -301,13 +317,7 @@ The replicas of one version. Call with (dict "root" $ "version" NAME "cluster" N
     max_ejection_time: 30s
     max_ejection_percent: 100
   {{- .breaker | nindent 2 }}
-  typed_extension_protocol_options:
-    envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-      "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-      common_http_protocol_options: {idle_timeout: 50s}
-      explicit_http_config: {{ eq .protocol "h2c" | ternary "{http2_protocol_options: {}}" "{http_protocol_options: {}}" }}
-      outlier_detection:
-        error_matcher: {http_response_headers_match: {headers: [{name: x-aml-limiter, string_match: {exact: down}}]}}
+  {{- include "inference.envoy.speak" .protocol | nindent 2 }}
   load_assignment:
     cluster_name: {{ .cluster }}
     # One ready replica is enough to keep the version's share from the default version.

@@ -3,14 +3,14 @@
 
 {{/*
 Tried again is only what cannot have reached the model: no connection, or a limiter that says so, because its scoring
-server has died. Five tries with up to 25, 75, 175, 250 and 250 ms before them are enough to come past every replica
-that is gone: each failure takes one out.
+server has died. Three refused connections, or one word of a limiter, take a replica out, so ten tries with up to 25, 75,
+175 and then 250 ms before each come past three replicas that are gone, also where there are no other requests.
 */}}
 {{- define "inference.envoy.retry" -}}
 retry_policy:
   retry_on: connect-failure,refused-stream,reset-before-request,retriable-headers
   retriable_headers: [{name: x-aml-limiter, string_match: {exact: down}}]
-  num_retries: 5
+  num_retries: 10
   retry_back_off: {base_interval: 0.025s, max_interval: 0.25s}
   retry_host_predicate:
   - name: envoy.retry_host_predicates.previous_hosts
