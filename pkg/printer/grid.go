@@ -5,7 +5,9 @@ package printer
 
 import (
 	"strings"
-	"unicode/utf8"
+	"unicode"
+
+	"golang.org/x/text/width"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
@@ -64,7 +66,7 @@ func (g *grid) untold() []string {
 	var states []string
 	for _, r := range g.rows {
 		says := r.cells[len(r.cells)-1]
-		if r.object != "" && r.state != status.Ready && g.o.Width > 0 && used+runes(says) > g.o.Width {
+		if r.object != "" && r.state != status.Ready && g.o.Width > 0 && used+columns(says) > g.o.Width {
 			states = append(states, r.object+": "+says)
 		}
 	}
@@ -77,7 +79,7 @@ func (g *grid) widths() []int {
 	widths := make([]int, len(g.rows[0].cells))
 	for _, r := range g.rows {
 		for i, cell := range r.cells {
-			widths[i] = max(widths[i], runes(cell))
+			widths[i] = max(widths[i], columns(cell))
 		}
 	}
 	if g.o.Width <= 0 {
@@ -103,7 +105,7 @@ func (g *grid) line(r row, widths []int) string {
 		if i < last {
 			cell = cut(cell, widths[i])
 		}
-		if cell = cut(cell, room-runes(plain.String())); cell == "" && i == last {
+		if cell = cut(cell, room-columns(plain.String())); cell == "" && i == last {
 			break
 		}
 		plain.WriteString(cell)
@@ -111,8 +113,8 @@ func (g *grid) line(r row, widths []int) string {
 		if i == last {
 			break
 		}
-		fill := strings.Repeat(" ", widths[i]-min(runes(cell), widths[i])) + gap
-		fill = fill[:min(len(fill), max(room-runes(plain.String()), 0))]
+		fill := strings.Repeat(" ", widths[i]-min(columns(cell), widths[i])) + gap
+		fill = fill[:min(len(fill), max(room-columns(plain.String()), 0))]
 		plain.WriteString(fill)
 		b.WriteString(fill)
 	}
@@ -161,14 +163,32 @@ func sign(s status.State) string {
 }
 
 // cut shortens text to a width, and says so.
-func cut(text string, width int) string {
-	if runes(text) <= width {
+func cut(text string, room int) string {
+	if columns(text) <= room {
 		return text
 	}
-	if width <= 0 {
+	if room <= 0 {
 		return ""
 	}
-	return string([]rune(text)[:width-1]) + "…"
+	kept := []rune(text)
+	for len(kept) > 0 && columns(string(kept)) > room-1 {
+		kept = kept[:len(kept)-1]
+	}
+	return string(kept) + "…"
 }
 
-func runes(text string) int { return utf8.RuneCountInString(text) }
+// columns is how wide a terminal shows text: what a model says may be in any
+// script.
+func columns(text string) int {
+	n := 0
+	for _, r := range text {
+		switch kind := width.LookupRune(r).Kind(); {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
+}

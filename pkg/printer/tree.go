@@ -196,7 +196,7 @@ func wrap(line string, width int) string {
 	}
 	var lines []string
 	for _, word := range strings.Fields(line) {
-		if n := len(lines); n > 0 && runes(lines[n-1])+1+runes(word) <= width {
+		if n := len(lines); n > 0 && columns(lines[n-1])+1+columns(word) <= width {
 			lines[n-1] += " " + word
 		} else {
 			lines = append(lines, word)

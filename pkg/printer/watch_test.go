@@ -67,6 +67,34 @@ func TestTreesWithWhatWasMeasured(t *testing.T) {
 	}
 }
 
+// TestWideCharactersTakeTwoColumns has a model that speaks Japanese, with a
+// combining mark.
+func TestWideCharactersTakeTwoColumns(t *testing.T) {
+	t.Parallel()
+	tree := watched()
+	set := tree.Versions[1].Sets[0]
+	set.Pods[0].Verdict.Message = strings.Repeat("モデル", 20) + " " + strings.Repeat("e\u0301", 20)
+	for _, width := range []int{60, 120, 121} {
+		var out bytes.Buffer
+		if err := printer.Tree(&out, tree, printer.TreeOptions{Traffic: true, Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		seen := false
+		for line := range strings.Lines(out.String()) {
+			wide := strings.Count(line, "モ") + strings.Count(line, "デ") + strings.Count(line, "ル")
+			marks := strings.Count(line, "\u0301")
+			seen = seen || wide > 0
+			n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) + wide - marks
+			if n > width && !strings.HasPrefix(line, "モ") { // a word alone is not broken
+				t.Errorf("%d columns wide, not %d: %s", n, width, line)
+			}
+		}
+		if !seen {
+			t.Errorf("nothing of the message in\n%s", out.String())
+		}
+	}
+}
+
 func TestAScreenShowsEachTextInPlaceOfTheOneBefore(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
