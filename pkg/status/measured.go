@@ -14,7 +14,7 @@ import (
 
 const (
 	// shown is the quantile of the normal distribution for an interval that
-	// holds the true share in 95 % of all cases.
+	// holds the true share in 95 % of all cases or more.
 	shown = 1.959964
 	// doubted is that for 99.99 %. An interval of 95 % misses one time in twenty,
 	// and a watch looks at it every two seconds.
@@ -68,7 +68,7 @@ type Measured struct {
 }
 
 // Share is a measured share in percent, with the interval that would hold the
-// true one in 95 of 100 such measurements.
+// true one in at least 95 of 100 such measurements.
 type Share struct {
 	Percent float64 `json:"percent"`
 	Low     float64 `json:"low"`
@@ -98,8 +98,8 @@ func (t *Tree) measure(e endpoint.Endpoint, m Traffic) []string {
 			continue
 		}
 		s := interval(counts.Requests, sum.Requests, shown)
-		// Otherwise callers are not drawn one by one, or a note already says why the
-		// routers do not split as it is set.
+		// Otherwise a few callers decide, or a note already says why the routers do
+		// not split as it is set.
 		if e.Sticky.Header == "" && math.Abs(v.Actual-v.Effective) < millionth {
 			s.Doubted = counts.doubt(sum, v.Effective)
 		}
@@ -137,23 +137,32 @@ func (c Counts) doubt(sum Counts, set float64) bool {
 	if all == 0 {
 		return false
 	}
-	s := interval(drawn, all, doubted)
-	return set < s.Low || set > s.High
+	_, low, high := wilson(drawn, all, doubted)
+	return set/100 < low || set/100 > high
 }
 
-// interval is Wilson's score interval for part of all, in percent. Unlike the
+// interval is the share of part in all, in percent.
+func interval(part, all, z float64) Share {
+	p, low, high := wilson(part, all, z)
+	return Share{Percent: percent(p), Low: percent(low), High: percent(high)}
+}
+
+// wilson is the share of part in all with Wilson's score interval. Unlike the
 // interval around the measured share it is good for small numbers and for
 // shares near 0 and 100 too.
 // E. B. Wilson, Probable Inference, JASA 22 (1927), 209–212.
-func interval(part, all, z float64) Share {
-	p := min(part/all, 1)
+//
+// It is that of independent draws. Routers draw more evenly, so it is on the
+// safe side.
+func wilson(part, all, z float64) (p, low, high float64) {
+	p = min(part/all, 1)
 	middle := p + z*z/(2*all)
 	reach := z * math.Sqrt(p*(1-p)/all+z*z/(4*all*all))
 	whole := 1 + z*z/all
-	low, high := max((middle-reach)/whole, 0), min((middle+reach)/whole, 1)
+	low, high = max((middle-reach)/whole, 0), min((middle+reach)/whole, 1)
 	// At both ends the interval ends with the share itself: rounding must not
 	// leave a share of exactly 0 or 100 % outside.
-	return Share{Percent: percent(p), Low: percent(min(low, p)), High: percent(max(high, p))}
+	return p, min(low, p), max(high, p)
 }
 
 // percent rounds a part of 1 to thousandths of a percent.

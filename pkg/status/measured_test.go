@@ -33,6 +33,18 @@ func TestWilsonIntervals(t *testing.T) {
 	}
 }
 
+// What is shown is rounded, the smallest share that can be set is not: ten in
+// ten millions are as many as there should be.
+func TestTheSmallestShareIsNotDoubted(t *testing.T) {
+	t.Parallel()
+	const set, requests = 0.0001, 1e7
+	for got, want := range map[float64]bool{0: false, 10: false, 60: true} {
+		if doubted := (Counts{Requests: got}).doubt(Counts{Requests: requests}, set); doubted != want {
+			t.Errorf("%v of %v requests at %v %%: doubted is %v, want %v", got, requests, set, doubted, want)
+		}
+	}
+}
+
 func TestQuantilesAreInterpolatedAsPrometheusDoes(t *testing.T) {
 	t.Parallel()
 	inf := math.Inf(1)
