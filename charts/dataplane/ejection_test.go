@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // greenOnly are the values of an endpoint whose requests all go to green, and
@@ -31,26 +33,13 @@ func TestNothingThatAModelDoesEjectsItsReplica(t *testing.T) {
 		return func(*testing.T) { r.ask(http.MethodPost, api+"?"+query, strings.NewReader("{}"), key...) }
 	}
 	for name, act := range map[string]func(*testing.T){
-		"500":                     asks("status=500"),
-		"503":                     asks("status=503"),
-		"599":                     asks("status=599"),
-		"no answer in time":       asks("ms=1500"),
-		"a header of the limiter": asks("status=503&limiter=down"),
-		"a cut answer":            asks("cut=1"),
-		"a WebSocket that it ends": func(t *testing.T) {
-			conn, _, err := r.dial(api, key...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = conn.Close() }()
-			echo(t, conn, "one")
-			if err := conn.WriteMessage(1, []byte("end")); err != nil {
-				t.Fatal(err)
-			}
-			if _, _, err := conn.ReadMessage(); err == nil {
-				t.Fatal("the WebSocket goes on")
-			}
-		},
+		"500":                      asks("status=500"),
+		"503":                      asks("status=503"),
+		"599":                      asks("status=599"),
+		"no answer in time":        asks("ms=1500"),
+		"a header of the limiter":  asks("status=503&limiter=down"),
+		"a cut answer":             asks("cut=1"),
+		"a WebSocket that it ends": func(t *testing.T) { t.Helper(); r.outlive(t, api, key...) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			eventually(t, 15*time.Second, "green answers", func() bool { return r.score().version() == "green" })
@@ -70,6 +59,23 @@ func TestNothingThatAModelDoesEjectsItsReplica(t *testing.T) {
 	}
 }
 
+// outlive opens a WebSocket and has the model hang up.
+func (r *router) outlive(t *testing.T, path string, headers ...string) {
+	t.Helper()
+	conn, _, err := r.dial(path, headers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	echo(t, conn, "one")
+	if err := conn.WriteMessage(websocket.TextMessage, []byte("end")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := conn.ReadMessage(); err == nil {
+		t.Fatal("the WebSocket goes on")
+	}
+}
+
 // TestAModelCannotSpeakForItsLimiter has two replicas whose model claims what
 // only a limiter knows.
 func TestAModelCannotSpeakForItsLimiter(t *testing.T) {
@@ -81,7 +87,7 @@ func TestAModelCannotSpeakForItsLimiter(t *testing.T) {
 		l.waitAlive()
 	}
 	r := newRouter(t, c, values)
-	for status := range map[int]bool{200: true, 500: true, 503: true} {
+	for _, status := range []int{http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable} {
 		before := limiters[0].app.served.Load() + limiters[1].app.served.Load()
 		query := fmt.Sprintf("?limiter=down&status=%d", status)
 		got := r.ask(http.MethodPost, "/score"+query, strings.NewReader("{}"), "Authorization", "Bearer "+primary)
