@@ -29,6 +29,7 @@ func (w *deployment) run(ctx context.Context) (release.Result, error) {
 			}
 			return w.ready(ctx)
 		},
+		Step: func() bool { return w.roleWaits },
 	})
 	if err != nil || !w.roleWaits {
 		return result, err

@@ -49,6 +49,7 @@ func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) error {
 	}, release.ApplyOptions{
 		Description: fmt.Sprintf("undo to revision %d: version %s first", plan.Earlier, version),
 		Ready:       func(ctx context.Context) error { return w.served(ctx, grace, version) },
+		Step:        func() bool { return true }, Keep: plan.Earlier,
 	})
 	return err
 }

@@ -98,6 +98,7 @@ func (s *session) make(ctx context.Context, want func(situation) (wanted, error)
 	if err != nil || result.Action == Unchanged {
 		return result, err
 	}
+	o.Keep = cmp.Or(result.Earlier, o.Keep)
 	release, cause := s.enact(ctx, at, w, o)
 	if cause != nil {
 		return s.fail(ctx, at, result, cause, o)
@@ -236,6 +237,7 @@ func (s *session) enact(ctx context.Context, at situation, w wanted, o ApplyOpti
 	}
 	g.ready, g.readyTimeout, g.attempts = o.Ready, o.Timeout, manifests(at.since)
 	g.installing, g.deleteLast = at.next != stepUpgrade, true
+	g.step, g.keep = o.Step, o.Keep
 	var release *helmrelease.Release
 	helmCtx := context.WithoutCancel(ctx) // see gate
 	switch {

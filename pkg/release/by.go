@@ -20,15 +20,27 @@ import (
 // next, so it says which revision it is of.
 const byLabel = "kubectl-aml/by"
 
-// sign writes into a new revision who makes it.
-func sign(r *helmrelease.Release, holder string) {
+// stepLabel is the label of a record of a revision that is only a step to
+// another one. It holds the number of the revision, for the same reason.
+const stepLabel = "kubectl-aml/step"
+
+// sign writes into a new revision who makes it, and whether it is a step.
+func sign(r *helmrelease.Release, holder string, step bool) {
 	labels := maps.Clone(r.Labels) // in a rollback they are those of the earlier revision, too
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[byLabel] = labelOf(strconv.Itoa(r.Version) + "." + holder)
+	number := strconv.Itoa(r.Version)
+	labels[byLabel] = labelOf(number + "." + holder)
+	delete(labels, stepLabel)
+	if step {
+		labels[stepLabel] = number
+	}
 	r.Labels = labels
 }
+
+// isStep tells whether a revision was only made on the way to another one.
+func isStep(r *helmrelease.Release) bool { return r.Labels[stepLabel] == strconv.Itoa(r.Version) }
 
 // by tells who made a revision; empty if that is not known.
 func by(r *helmrelease.Release) string {

@@ -62,7 +62,7 @@ func TestLongNamesOfHoldersLoseTheirEnd(t *testing.T) {
 		"":                                "",
 	} {
 		r := &helmrelease.Release{Version: 3, Chart: &helmchart.Chart{}}
-		sign(r, holder)
+		sign(r, holder, false)
 		if got := by(r); got != want {
 			t.Errorf("%q is told as %q, want %q", holder, got, want)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	helmaction "helm.sh/helm/v3/pkg/action"
+	helmrelease "helm.sh/helm/v3/pkg/release"
 )
 
 // Outcome is what became of a revision that failed.
@@ -131,7 +132,7 @@ func (s *session) revert(ctx context.Context, before, now situation, o ApplyOpti
 	default:
 		s.opts.Log(fmt.Sprintf("revision %d failed: rolling back to revision %d",
 			now.last.Version, before.inForce.Version))
-		outcome, err = RolledBack, s.rollback(ctx, now, before.inForce.Version)
+		outcome, err = RolledBack, s.rollback(ctx, now, before.inForce, o.Keep)
 	}
 	if err != nil {
 		return Stuck, err
@@ -141,14 +142,15 @@ func (s *session) revert(ctx context.Context, before, now situation, o ApplyOpti
 
 // rollback makes an earlier revision the newest one. It does not wait for pods:
 // those of that revision were never taken away, or come back by themselves.
-func (s *session) rollback(ctx context.Context, now situation, revision int) error {
+func (s *session) rollback(ctx context.Context, now situation, to *helmrelease.Release, keep int) error {
 	config, g, err := s.configure(ctx)
 	if err != nil {
 		return s.explain(err)
 	}
-	g.attempts = manifests(now.since)
+	g.attempts, g.keep = manifests(now.since), keep
+	g.step = func() bool { return isStep(to) }
 	rollback := helmaction.NewRollback(config)
-	rollback.Version = revision
+	rollback.Version = to.Version
 	rollback.MaxHistory = maxHistory
 	rollback.Timeout = undoTimeout
 	rollback.CleanupOnFail = true

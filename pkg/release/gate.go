@@ -50,6 +50,10 @@ type gate struct {
 
 	// description is that of the revision, if Helm takes none.
 	description string
+	// step tells whether the revision is only a step to another one; nil: no.
+	step func() bool
+	// keep is a revision that is not pruned; 0: none.
+	keep int
 	// adopted are objects of the endpoint that Helm does not know of.
 	adopted helmkube.ResourceList
 

@@ -111,6 +111,12 @@ type ApplyOptions struct {
 	// nothing is left of it, to take back what the caller made for it. An error
 	// of it is only logged.
 	Gone func(context.Context) error
+	// Step is asked when the revision is made. True says that it is only a step
+	// to another one: Undo without a number does not go back to it. Nil: it is none.
+	Step func() bool
+	// Keep is an earlier revision that is needed next: it stays, even if more
+	// revisions follow it than are kept. 0: none.
+	Keep int
 	// KeepFailed leaves a failed revision in the cluster for inspection.
 	KeepFailed bool
 	// Timeout bounds Ready and each hook of the chart. 0: Ready is not bounded

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
@@ -41,7 +42,7 @@ func (r *records) Create(key string, release *helmrelease.Release) error {
 	if err := fits(release); err != nil {
 		return err
 	}
-	sign(release, r.holder)
+	sign(release, r.holder, r.gate.step != nil && r.gate.step())
 	if r.gate.description != "" {
 		release.Info.Description = r.gate.description
 	}
@@ -60,10 +61,14 @@ func (r *records) Update(key string, release *helmrelease.Release) error {
 	return r.Driver.Update(key, release)
 }
 
-// Delete removes a revision.
+// Delete removes a revision. When Helm makes room for a new one, the revision
+// that somebody is about to go back to stays.
 func (r *records) Delete(key string) (*helmrelease.Release, error) {
 	if err := r.fence(); err != nil {
 		return nil, err
+	}
+	if r.gate.keep > 0 && strings.HasSuffix(key, fmt.Sprintf(".v%d", r.gate.keep)) {
+		return nil, nil //nolint:nilnil // Helm only looks at the error
 	}
 	return r.Driver.Delete(key)
 }

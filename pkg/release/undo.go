@@ -48,7 +48,7 @@ func (c *Client) Undo(ctx context.Context, name string, toRevision int, o ApplyO
 }
 
 // earlier finds the revision to go back to: number, or for 0 the newest that was
-// in force before the one in force and is not the same.
+// in force before the one in force, is not the same and was not only a step.
 func (at situation) earlier(name string, number int) (*helmrelease.Release, error) {
 	var good []string
 	var before *helmrelease.Release
@@ -61,7 +61,7 @@ func (at situation) earlier(name string, number int) (*helmrelease.Release, erro
 			return r, nil
 		case !wasInForce(r):
 			continue
-		case r.Version < at.inForce.Version && !same(r, at.inForce):
+		case r.Version < at.inForce.Version && !isStep(r) && !same(r, at.inForce):
 			before = r
 		}
 		good = append(good, strconv.Itoa(r.Version))
