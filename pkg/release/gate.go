@@ -37,6 +37,7 @@ type gate struct {
 	ctx   context.Context // Helm's interface has no parameter for it
 	fence func() error
 	clock clock.WithTicker
+	log   func(string)
 
 	ready        func(context.Context) error
 	readyTimeout time.Duration
@@ -159,11 +160,10 @@ func (g *gate) Wait(helmkube.ResourceList, time.Duration) error {
 	if g.readyErr == nil {
 		g.readyErr = g.open()
 	}
-	if g.readyErr != nil || len(g.outdated) == 0 {
-		return g.readyErr
+	if g.readyErr == nil {
+		g.deleteOutdated()
 	}
-	_, err := g.merge(g.outdated, helmkube.ResourceList{}, false)
-	return err
+	return g.readyErr
 }
 
 func (g *gate) askReady() error {

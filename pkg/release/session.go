@@ -60,7 +60,7 @@ func (c *Client) underLease(ctx context.Context, name string, do func(context.Co
 // The records are written even when ctx has ended, so that an interrupted
 // operation is recorded as failed; the gate then lets nothing else through.
 func (s *session) configure(ctx context.Context) (*helmaction.Configuration, *gate, error) {
-	g := &gate{Interface: s.kube(s.lines.add), ctx: ctx, fence: s.fence, clock: s.opts.Clock}
+	g := &gate{Interface: s.kube(s.lines.add), ctx: ctx, fence: s.fence, clock: s.opts.Clock, log: s.opts.Log}
 	store, err := s.driver(context.WithoutCancel(ctx), s.opts.Namespace, "", s.lines.add)
 	if err != nil {
 		return nil, nil, err
