@@ -20,6 +20,7 @@ import (
 // and removes what before says and after does not. It is nil if there is nothing
 // to send. Quantities and the like are compared as the API server writes them.
 func Patch(kind schema.GroupVersionKind, before, after, live map[string]any) ([]byte, types.PatchType, error) {
+	before = Displaced(kind, before, after, live)
 	var raw [3][]byte
 	for i, content := range []map[string]any{before, after, live} {
 		var err error

@@ -94,6 +94,9 @@ func (g *gate) Update(original, target helmkube.ResourceList, force bool) (resul
 	if err == nil {
 		err = leaveReplicas(original, target)
 	}
+	if err == nil {
+		err = displacePorts(original, target)
+	}
 	if err == nil && g.installing {
 		err = g.WaitForDelete(terminating(target), undoTimeout)
 	}
