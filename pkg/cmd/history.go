@@ -12,8 +12,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
@@ -32,7 +34,7 @@ func newHistory(o *options) *cobra.Command {
 		Short: "List the revisions of an endpoint, and what each changed",
 		Long: "List the revisions of an endpoint, oldest first: when and by whom they were made, how they split the\n" +
 			"requests, and what they changed of what was in force before. Who made a revision is known of those that\n" +
-			"this plugin made.",
+			"this plugin made. Values of environment variables are not shown.",
 		Example: "  # What happened\n" +
 			"  kubectl aml history diabetes\n\n" +
 			"  # All that revision 3 holds\n" +
@@ -93,11 +95,26 @@ func (o *options) detail(history []release.Release, list []printer.Revision, num
 		return fmt.Errorf("endpoint %q has no revision %d: there is %s", history[0].Name, number,
 			strings.Join(there, ", "))
 	}
-	told := printer.RevisionDetail{Revision: list[i], Values: history[i].Values}
+	told := printer.RevisionDetail{Revision: list[i], Values: withoutVariables(history[i].Values)}
 	if d, err := read(history[i]); err == nil {
 		told.Versions = printer.Versions(d.Endpoint, nil)
 	}
 	return told.Print(o.Streams.Out, o.Streams.ErrOut, f)
+}
+
+// withoutVariables returns values with a mark in the place of what environment
+// variables hold, because it may be secret.
+func withoutVariables(values map[string]any) map[string]any {
+	shown := runtime.DeepCopyJSON(values)
+	versions, _ := shown["versions"].(map[string]any)
+	for _, version := range versions {
+		version, _ := version.(map[string]any)
+		variables, _ := version["env"].(map[string]any)
+		for name := range variables {
+			variables[name] = drift.Hidden
+		}
+	}
+	return shown
 }
 
 // revisions tells of a history, oldest first. What a revision changed is told

@@ -90,6 +90,19 @@ Versions:
 	}
 }
 
+func TestHistoryKeepsTheValuesOfVariablesToItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustDeploy("blue")
+	w.edit("diabetes", "versions.blue.env", map[string]any{"TOKEN": "hush"})
+	for _, format := range []string{"", "json", "yaml"} {
+		r := w.fine(w.run("history", "diabetes", "--revision", "2", "-o", format))
+		if strings.Contains(r.out, "hush") || !strings.Contains(r.out, "TOKEN") || !strings.Contains(r.out, "***") {
+			t.Errorf("-o %s: got %s", format, r.out)
+		}
+	}
+}
+
 func TestWhatHistoryRefusesIsTold(t *testing.T) {
 	t.Parallel()
 	w := rolledOut(t)

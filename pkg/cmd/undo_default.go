@@ -59,11 +59,8 @@ func (w *undoing) lacks(ctx context.Context, now deployed, version string) (bool
 	if now.Default == version {
 		return false, nil
 	}
-	replicas, err := w.session.replicas(ctx, w.session.Namespace)
-	if err != nil {
-		return false, err
-	}
-	return replicas[w.session.Namespace+"/"+w.name][version].Ready == 0, nil
+	at, err := w.look(ctx, version)
+	return at.Ready == 0, err
 }
 
 // withVersion returns v with a version that gets no requests but those it had.

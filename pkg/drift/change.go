@@ -183,7 +183,7 @@ func brief(value any) (string, bool) {
 	switch value := value.(type) {
 	case string:
 		plain := value != "" && len(value) <= maxBrief && !strings.Contains(value, "\n")
-		return value, plain && !strings.HasPrefix(value, hidden)
+		return value, plain && !strings.HasPrefix(value, Hidden)
 	case int64, float64, bool:
 		return fmt.Sprint(value), true
 	}

@@ -60,8 +60,8 @@ func (o Object) manifest(path []string) any {
 // secret is one value in all states of an object.
 type secret struct{ places []place }
 
-// hidden stands for a value that may be secret.
-const hidden = "***"
+// Hidden stands in the place of a value that may be secret.
+const Hidden = "***"
 
 // place is where a value stands.
 type place struct {
@@ -84,7 +84,7 @@ func (s *secret) mask() {
 		}
 	}
 	for _, p := range s.places {
-		text := hidden
+		text := Hidden
 		if len(seen) > 1 {
 			i := slices.IndexFunc(seen, func(v any) bool { return reflect.DeepEqual(v, p.in[p.key]) })
 			text += " (" + strconv.Itoa(i+1) + ")"
