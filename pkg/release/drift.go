@@ -164,11 +164,7 @@ func merged(ctx context.Context, info *resource.Info, before, after, live map[st
 	if err != nil || patch == nil {
 		return live, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	helper := resource.NewHelper(info.Client, info.Mapping).DryRun(true).WithFieldManager(fieldManager)
-	object, err := helper.Patch(info.Namespace, info.Name, kind, patch, nil)
+	object, err := tryPatch(ctx, info, kind, patch)
 	if err != nil {
 		return nil, fmt.Errorf("try to update %s: %w", info.ObjectName(), err)
 	}

@@ -4,12 +4,14 @@
 package release
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 )
@@ -213,5 +215,28 @@ func TestWhatAKeptFailureChangedIsTakenIntoAccount(t *testing.T) {
 		if selects || o.Name == "iris-green" && o.Proposed != nil {
 			t.Errorf("%s is to be %v", o.ID(), o.Proposed)
 		}
+	}
+}
+
+// Else a cluster that does not answer would hold who has given up.
+func TestWhatIsReadEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustApply(versions("blue=a:1"))
+	objects, err := w.cluster.Build(strings.NewReader(w.revisions()[1].Manifest), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := live(ended, objects[0]); !errors.Is(err, context.Canceled) {
+		t.Errorf("reading: %v", err)
+	}
+	if _, err := tryPatch(ended, objects[0], types.MergePatchType, []byte("{}")); !errors.Is(err, context.Canceled) {
+		t.Errorf("trying: %v", err)
+	}
+	l := &liveObjects{found: map[objectKey]map[string]any{}}
+	if err := l.list(ended, objects[0], "iris"); !errors.Is(err, context.Canceled) {
+		t.Errorf("listing: %v", err)
 	}
 }

@@ -16,7 +16,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/utils/clock"
 )
@@ -95,10 +94,10 @@ func (g *gate) Update(original, target helmkube.ResourceList, force bool) (resul
 		err = leaveReplicas(original, target)
 	}
 	if err == nil {
-		err = displacePorts(original, target)
+		err = displacePorts(g.ctx, original, target)
 	}
 	if err == nil && g.installing {
-		err = g.WaitForDelete(terminating(target), undoTimeout)
+		err = g.WaitForDelete(terminating(g.ctx, target), undoTimeout)
 	}
 	if err != nil {
 		return &helmkube.Result{}, err
@@ -216,7 +215,7 @@ func (g *gate) WaitForDelete(objects helmkube.ResourceList, timeout time.Duratio
 func (g *gate) untilGone(objects helmkube.ResourceList, timeout time.Duration) error {
 	deadline := g.clock.Now().Add(timeout)
 	for {
-		left, err := remaining(objects)
+		left, err := remaining(g.ctx, objects)
 		if err != nil || len(left) == 0 {
 			return err
 		}
@@ -234,9 +233,9 @@ func (g *gate) untilGone(objects helmkube.ResourceList, timeout time.Duration) e
 // terminating are the objects that are being deleted, such as the rest of an
 // endpoint whose Delete ended before its pods did. An install would adopt them
 // and lose them again.
-func terminating(objects helmkube.ResourceList) helmkube.ResourceList {
+func terminating(ctx context.Context, objects helmkube.ResourceList) helmkube.ResourceList {
 	return objects.Filter(func(object *resource.Info) bool {
-		live, err := live(object)
+		live, err := live(ctx, object)
 		if err != nil {
 			return false // not there, or the update will tell
 		}
@@ -245,17 +244,11 @@ func terminating(objects helmkube.ResourceList) helmkube.ResourceList {
 	})
 }
 
-// live reads an object from the cluster. Info.Get would also put what it reads
-// in the place of what we want.
-func live(object *resource.Info) (runtime.Object, error) {
-	return resource.NewHelper(object.Client, object.Mapping).Get(object.Namespace, object.Name)
-}
-
 // remaining names the objects that are still there.
-func remaining(objects helmkube.ResourceList) ([]string, error) {
+func remaining(ctx context.Context, objects helmkube.ResourceList) ([]string, error) {
 	var left []string
 	for _, object := range objects {
-		switch _, err := live(object); {
+		switch _, err := live(ctx, object); {
 		case err == nil:
 			left = append(left, object.ObjectName())
 		case !apierrors.IsNotFound(err):

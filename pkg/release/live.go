@@ -64,12 +64,9 @@ func (s *session) live(ctx context.Context, infos helmkube.ResourceList) (*liveO
 
 // list reads the objects of one kind. Who may not list may still get.
 func (l *liveObjects) list(ctx context.Context, info *resource.Info, endpoint string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	selector := labels.Set{"app.kubernetes.io/name": chartName, "app.kubernetes.io/instance": endpoint}
-	list, err := resource.NewHelper(info.Client, info.Mapping).List(info.Namespace,
-		info.Mapping.GroupVersionKind.GroupVersion().String(), &metav1.ListOptions{LabelSelector: selector.String()})
+	list, err := aim(info, info.Client.Get()).
+		VersionedParams(&metav1.ListOptions{LabelSelector: selector.String()}, metav1.ParameterCodec).Do(ctx).Get()
 	if apierrors.IsForbidden(err) {
 		return nil
 	}
@@ -88,10 +85,7 @@ func (l *liveObjects) list(ctx context.Context, info *resource.Info, endpoint st
 }
 
 func (l *liveObjects) get(ctx context.Context, info *resource.Info) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	object, err := live(info)
+	object, err := live(ctx, info)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -4,6 +4,7 @@
 package release
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,7 +25,7 @@ func (g *gate) deleteOutdated() {
 	var left helmkube.ResourceList
 	var errs []error
 	for try := range deleteTries {
-		if left = stillThere(g.outdated); len(left) == 0 {
+		if left = stillThere(g.ctx, g.outdated); len(left) == 0 {
 			return
 		}
 		if err := g.pause(try); err != nil {
@@ -35,7 +36,7 @@ func (g *gate) deleteOutdated() {
 			return
 		}
 	}
-	left = stillThere(left)
+	left = stillThere(g.ctx, left)
 	if len(left) == 0 {
 		return
 	}
@@ -62,9 +63,9 @@ func (g *gate) pause(try int) error {
 
 // stillThere are the objects that are there, or may be, and are to go: not those
 // that are being deleted, and not those that somebody told Helm to keep.
-func stillThere(objects helmkube.ResourceList) helmkube.ResourceList {
+func stillThere(ctx context.Context, objects helmkube.ResourceList) helmkube.ResourceList {
 	return objects.Filter(func(object *resource.Info) bool {
-		there, err := live(object)
+		there, err := live(ctx, object)
 		if err != nil {
 			return !apierrors.IsNotFound(err)
 		}

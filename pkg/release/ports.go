@@ -4,6 +4,8 @@
 package release
 
 import (
+	"context"
+
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,13 +17,13 @@ import (
 // displacePorts makes an update take away the ports of Services whose numbers
 // somebody has changed by hand: see drift.Displaced. The infos of original must
 // be our own: their objects are replaced.
-func displacePorts(original, target helmkube.ResourceList) error {
+func displacePorts(ctx context.Context, original, target helmkube.ResourceList) error {
 	for _, wanted := range target {
 		was := original.Get(wanted)
 		if was == nil || wanted.Mapping.GroupVersionKind.Kind != "Service" {
 			continue
 		}
-		there, err := live(wanted)
+		there, err := live(ctx, wanted)
 		if apierrors.IsNotFound(err) {
 			continue
 		}

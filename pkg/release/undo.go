@@ -120,7 +120,7 @@ func (s *session) existing(g *gate, at situation, manifest string) (helmkube.Res
 		known = append(known, list...)
 	}
 	for _, object := range objects.Difference(known) {
-		there, err := live(object)
+		there, err := live(g.ctx, object)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
