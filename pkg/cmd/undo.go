@@ -87,15 +87,17 @@ func (w *undoing) run(ctx context.Context, to int) (release.Result, error) {
 	if err != nil {
 		return plan, err
 	}
+	back := ""
 	if w.flags.wait && w.dryRun == release.DryRunNone && plan.Action != release.Unchanged {
-		if err := w.defaultFirst(ctx, plan); err != nil {
+		if back, err = w.defaultFirst(ctx, plan); err != nil {
 			return plan, err
 		}
 	}
 	result, err := w.session.Releases.Undo(ctx, w.name, plan.Earlier, w.given(release.ApplyOptions{
 		Prepare: w.prepare, Ready: w.ready,
 	}))
-	return w.settled(ctx, result, err)
+	result, err = w.settled(ctx, result, err)
+	return result, w.halfway(back, plan, err)
 }
 
 // prepare sees to it that what comes back has its keys, and remembers what to

@@ -16,25 +16,26 @@ import (
 // defaultFirst brings the default version of the revision that plan goes back to
 // into what is in force, without traffic, if it is to take the role over and is
 // not ready. It makes a revision of its own: a version without a ready replica
-// leaves its requests to the default, so the default itself would lose them.
-func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) error {
+// leaves its requests to the default, so the default itself would lose them. It
+// returns the version, or nothing if there was no need.
+func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) (string, error) {
 	target, err := read(plan.Release)
 	if err != nil {
-		return err
+		return "", err
 	}
 	now, err := read(*plan.Previous)
 	if err != nil {
-		return err
+		return "", err
 	}
 	version := target.Default
 	lacks, err := w.lacks(ctx, now, version)
 	if err != nil || !lacks {
-		return err
+		return "", err
 	}
 	if _, known := now.Versions[version]; !known && len(now.Versions) >= endpoint.MaxVersions {
 		w.tell("warning: there is no room for version %s beside the %d there are: until it is ready, requests are refused",
 			version, len(now.Versions))
-		return nil
+		return "", nil
 	}
 	w.tell("version %s is to be the default again and has to be ready first", version)
 	_, err = w.make(ctx, func(current *release.Release) (map[string]any, error) {
@@ -51,7 +52,16 @@ func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) error {
 		Ready:       func(ctx context.Context) error { return w.served(ctx, grace, version) },
 		Step:        func() bool { return true }, Keep: plan.Earlier,
 	})
-	return err
+	return version, err
+}
+
+// halfway says of an error after defaultFirst what was done, if something was.
+func (w *undoing) halfway(back string, plan release.Result, err error) error {
+	if err == nil || back == "" {
+		return err
+	}
+	return fmt.Errorf("version %s is there again and not the default yet, kubectl aml undo %s --to-revision %d "+
+		"does the rest: %w", back, w.name, plan.Earlier, err)
 }
 
 // lacks tells whether a version that is not the default now has no ready replica.
