@@ -4,6 +4,7 @@
 package cmd_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -154,6 +155,18 @@ func TestADiffThatCannotBeMadeEndsWithMoreThanOne(t *testing.T) {
 	}
 	if r := w.run("diff", "diabetes"); r.code != 2 || !strings.Contains(r.err, "does not support dry run") {
 		t.Errorf("exit code %d: %s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestADiffThatIsInterruptedSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustDeploy("blue")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.ctx = ctx
+	if r := w.run("diff", "diabetes"); r.code != 2 || r.err != "error: interrupted\n" || r.out != "" {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }
 

@@ -58,6 +58,9 @@ func Message(err error) string {
 		dial    *net.OpError
 		address *url.Error
 	)
+	if compare := (comparisonError{}); errors.As(err, &compare) {
+		err = compare.error
+	}
 	switch {
 	case err == nil || errors.Is(err, errDiffers):
 		return ""

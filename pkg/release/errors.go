@@ -104,8 +104,10 @@ func (c *Client) explain(err error) error {
 	}
 	ns := c.opts.Namespace
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), isOurs(err):
+	case errors.Is(err, context.DeadlineExceeded), isOurs(err):
 		return err
+	case errors.Is(err, context.Canceled):
+		return context.Canceled // without the request that it ended
 	case errors.Is(err, genericclioptions.ErrEmptyConfig), clientcmd.IsEmptyConfig(err):
 		return &explained{"no cluster is configured: set KUBECONFIG, or name a context with --context",
 			ErrUnreachable, err}
