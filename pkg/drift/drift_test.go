@@ -290,16 +290,6 @@ func TestObjectsThatWentOrCameByHandAreTold(t *testing.T) {
 	}
 }
 
-func TestAPortWithAnotherNumberIsTold(t *testing.T) {
-	t.Parallel()
-	const service = "apiVersion: v1\nkind: Service\nmetadata: {name: echo}\nspec: {ports: [{name: http, port: 80, targetPort: http}]}\n"
-	o := object(t, service, edit(t, service, "port: 80", "port: 81"), service)
-	want := []string{"service echo has ports[http].port 81 where revision 7 says 80: it is set back"}
-	if got := told(drift.ByHand([]drift.Object{o}, 7, true)); !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-}
-
 func TestWhatBecomesOfAChangeFollowsFromTheProposal(t *testing.T) {
 	t.Parallel()
 	byHand := edit(t, live, "replicas: 2\n  progress", "replicas: 5\n  progress")

@@ -11,42 +11,60 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Displaced returns before with those ports of a live Service that have to go for
-// after to fit; before itself if there are none.
+// Displaced returns before with those ports of a live Service or Deployment that
+// have to go for after to fit; before itself for other kinds.
 //
 // A merge tells ports apart by their numbers. When somebody has changed a number,
 // it would leave that port and add the right one beside it, with the same name:
 // the API server refuses that, also when a rollback asks for it.
 func Displaced(kind schema.GroupVersionKind, before, after, live map[string]any) map[string]any {
-	if kind.Group != "" || kind.Kind != "Service" || before == nil {
-		return before
-	}
-	was, wanted := portsOf(before), portsOf(after)
-	var displaced []any
-	for _, port := range portsOf(live) {
-		if !has(was, port, "port") && !has(wanted, port, "port") && has(wanted, port, "name") {
-			displaced = append(displaced, port)
-		}
-	}
-	if len(displaced) == 0 {
+	if before == nil || !HasPorts(kind) {
 		return before
 	}
 	next := runtime.DeepCopyJSON(before)
-	spec, _ := next["spec"].(map[string]any)
-	spec["ports"] = append(portsOf(next), runtime.DeepCopyJSONValue(displaced).([]any)...)
+	if kind.Kind == "Service" {
+		displace("port", specOf(next), specOf(after), specOf(live))
+		return next
+	}
+	for _, list := range []string{"initContainers", "containers"} {
+		path := []string{"spec", "template", "spec", list}
+		wanted, there := entries(at(after, path)), entries(at(live, path))
+		for name, container := range entries(at(next, path)) {
+			displace("containerPort", object(container), object(wanted[name]), object(there[name]))
+		}
+	}
 	return next
 }
 
-func portsOf(service map[string]any) []any {
-	ports, _ := at(service, []string{"spec", "ports"}).([]any)
-	return ports
+// HasPorts tells whether Displaced is about objects of this kind.
+func HasPorts(kind schema.GroupVersionKind) bool {
+	return kind.Group == "" && kind.Kind == "Service" || kind.Group == "apps" && kind.Kind == "Deployment"
+}
+
+func specOf(content map[string]any) map[string]any { return object(content["spec"]) }
+
+func object(value any) map[string]any {
+	content, _ := value.(map[string]any)
+	return content
+}
+
+// displace adds to the ports of before those that live has by another number,
+// which is the field, than after has them by.
+func displace(number string, before, after, live map[string]any) {
+	was, _ := before["ports"].([]any)
+	wanted, _ := after["ports"].([]any)
+	there, _ := live["ports"].([]any)
+	for _, port := range there {
+		if !has(was, port, number) && !has(wanted, port, number) && has(wanted, port, "name") {
+			before["ports"] = append(slices.Clone(was), runtime.DeepCopyJSONValue(port))
+			was, _ = before["ports"].([]any)
+		}
+	}
 }
 
 // has tells whether one of the ports has the same value as another in a field.
 func has(ports []any, other any, field string) bool {
-	b, _ := other.(map[string]any)
 	return slices.ContainsFunc(ports, func(port any) bool {
-		a, _ := port.(map[string]any)
-		return reflect.DeepEqual(a[field], b[field])
+		return reflect.DeepEqual(object(port)[field], object(other)[field])
 	})
 }

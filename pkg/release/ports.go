@@ -14,13 +14,13 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 )
 
-// displacePorts makes an update take away the ports of Services whose numbers
-// somebody has changed by hand: see drift.Displaced. The infos of original must
+// displacePorts makes an update take away the ports whose numbers somebody
+// has changed by hand: see drift.Displaced. The infos of original must
 // be our own: their objects are replaced.
 func displacePorts(ctx context.Context, original, target helmkube.ResourceList) error {
 	for _, wanted := range target {
 		was := original.Get(wanted)
-		if was == nil || wanted.Mapping.GroupVersionKind.Kind != "Service" {
+		if was == nil || !drift.HasPorts(wanted.Mapping.GroupVersionKind) {
 			continue
 		}
 		there, err := live(ctx, wanted)
