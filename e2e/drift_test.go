@@ -9,6 +9,7 @@ import (
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // What the API server makes of the objects is no difference, whatever the
@@ -50,7 +51,10 @@ func (s *space) differs(args []string, texts ...string) {
 	}
 }
 
-const threeReplicas = "deployment echo-blue has 3 replicas where revision 1 says 2: "
+const (
+	threeReplicas = "deployment echo-blue has 3 replicas where revision 1 says 2: "
+	otherPort     = "service echo has ports[http].port 81 where revision 1 says 80: "
+)
 
 func TestWhatWasChangedByHandIsToldAndSetBack(t *testing.T) {
 	t.Parallel()
@@ -60,7 +64,7 @@ func TestWhatWasChangedByHandIsToldAndSetBack(t *testing.T) {
 
 	const noBudget = "poddisruptionbudget echo-blue is gone, which revision 1 has: "
 	s.differs([]string{"diff", "echo"}, "traffic stays as it is\nversion blue goes from 3 to 2 replicas\nno pod restarts\n"+
-		"2 objects were changed by hand:\n", threeReplicas+"it is set back\n", noBudget+"it is made again\n",
+		"3 objects were changed by hand:\n", otherPort+"it is set back\n", threeReplicas+"it is set back\n", noBudget+"it is made again\n",
 		"\nDeployment/echo-blue (changed by hand)\n", "-  replicas: 3\n+  replicas: 2\n")
 	s.differs([]string{"diff", "echo", "-o", "json"}, `"field": "spec.replicas"`)
 	if r := s.ok("status", "echo"); !strings.Contains(r.out, "note: "+threeReplicas+"the next deploy sets it back\n") {
@@ -78,8 +82,8 @@ func TestWhatWasChangedByHandIsToldAndSetBack(t *testing.T) {
 	}
 }
 
-// changeByHand scales a version and deletes its PodDisruptionBudget, past the
-// plugin.
+// changeByHand scales a version, deletes its PodDisruptionBudget, and gives the
+// endpoint another port, past the plugin.
 func (s *space) changeByHand() {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -89,6 +93,9 @@ func (s *space) changeByHand() {
 	}, metav1.UpdateOptions{})
 	must(s.t, err)
 	must(s.t, s.admin.PolicyV1().PodDisruptionBudgets(s.namespace).Delete(ctx, "echo-blue", metav1.DeleteOptions{}))
+	_, err = s.admin.CoreV1().Services(s.namespace).Patch(ctx, "echo", types.JSONPatchType,
+		[]byte(`[{"op": "replace", "path": "/spec/ports/0/port", "value": 81}]`), metav1.PatchOptions{})
+	must(s.t, err)
 }
 
 func (s *space) asTheRevisionSays() {
@@ -100,6 +107,11 @@ func (s *space) asTheRevisionSays() {
 	must(s.t, err)
 	if *d.Spec.Replicas != 2 {
 		s.t.Errorf("%d replicas", *d.Spec.Replicas)
+	}
+	service, err := s.admin.CoreV1().Services(s.namespace).Get(ctx, "echo", metav1.GetOptions{})
+	must(s.t, err)
+	if ports := service.Spec.Ports; len(ports) != 1 || ports[0].Port != 80 {
+		s.t.Errorf("ports %+v", ports)
 	}
 }
 
