@@ -28,6 +28,11 @@ func TestAGatewayIsAskedForNothingItDoesNotDo(t *testing.T) {
 			"stickiness.header: a gateway draws a version for each request: leave it empty, or set routing.mode to router"},
 		"mirrors": {open + ", defaultVersion: blue, versions: {blue: {image: i}, green: {image: i, mirror: 0.5}}",
 			"versions.green.mirror: a gateway mirrors nothing here: leave it 0, or set routing.mode to router"},
+		"a version at rest": {open + ", defaultVersion: blue, versions: {blue: {image: i}, green: {image: i, replicas: 0}}", ""},
+		"a share for a version at rest": {
+			open + ", defaultVersion: blue, versions: {blue: {image: i}, green: {image: i, replicas: 0, traffic: 10}}",
+			"versions.green.replicas: a gateway loses what it sends to a version without a replica: set its traffic to 0 " +
+				"first, or 1 or more replicas"},
 		"settings of a router": {
 			open + ", router: {replicas: 2, restartOnChange: true, maxRequestBytes: 1048576, " +
 				"service: {type: NodePort, port: 8080, annotations: {a: b}}}, " + blue,

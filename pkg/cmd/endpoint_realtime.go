@@ -103,7 +103,8 @@ func (o *options) createVersion(c *cobra.Command, v *versionFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := p.admits(now.Endpoint, true); err != nil {
+	err = errors.Join(p.admits(now.Endpoint, true), a.admitGateway(c.Context(), s, p, &v.deployFlags))
+	if err != nil {
 		return err
 	}
 	if err := a.build(c.Context(), p, &v.deployFlags, release.DryRunNone); err != nil {

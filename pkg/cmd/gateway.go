@@ -79,7 +79,8 @@ func (o *options) admitGateway(ctx context.Context, s *Session, p *plan, f *depl
 	if p.auth != nil {
 		next.Auth.Mode = p.auth.Mode
 	}
-	if err := errors.Join(f.idleWithGateway(), admitAuth(next), admitShare(now, exists, p)); err != nil {
+	err = errors.Join(f.idleWithGateway(), admitAuth(next), admitSticky(next), admitMirrors(next), admitShare(now, exists, p))
+	if err != nil {
 		return err
 	}
 	name := next.gateway(s.Namespace)
@@ -109,6 +110,23 @@ func admitAuth(next deployed) error {
 	}
 	return errors.New("a gateway does not check the endpoint's keys: give a deployment config with authEnabled false, " +
 		"and let a policy of the gateway ask for credentials")
+}
+
+func admitSticky(next deployed) error {
+	if next.Sticky.Header == "" {
+		return nil
+	}
+	return fmt.Errorf("a gateway draws a version for each request: let callers go first, with "+
+		"kubectl aml traffic set %s --sticky-by none", next.Name)
+}
+
+func admitMirrors(next deployed) error {
+	for _, v := range next.Versions {
+		if v.Mirror > 0 {
+			return fmt.Errorf("a gateway sends no copies: end them first, with kubectl aml traffic mirror %s --off", next.Name)
+		}
+	}
+	return nil
 }
 
 // admitShare refuses to give a new version requests before it is ready.
@@ -168,18 +186,16 @@ func (w revision) admitSplit(ctx context.Context, current *release.Release, tree
 	})
 }
 
-// byGateway tells whether the cluster has a route of the endpoint in the place of
-// a router.
+// byGateway tells whether the newest revision has a route in the place of a
+// router. The cluster does not tell: what the revision no longer has is there
+// until the revision is ready.
 func (w revision) byGateway(ctx context.Context) (bool, error) {
-	_, err := w.session.configMap(ctx, w.name)
-	if !errors.As(err, &lostError{}) {
+	history, err := w.session.Releases.History(ctx, w.name)
+	if err != nil {
 		return false, err
 	}
-	_, routeErr := rollout.FindRoute(ctx, w.session.Dynamic, w.session.Namespace, w.name)
-	if apierrors.IsNotFound(routeErr) {
-		return false, err
-	}
-	return true, routeErr
+	newest, err := read(history[len(history)-1])
+	return newest.byGateway(), err
 }
 
 // routeOf is what became of the endpoint's HTTPRoute; nil if it has a router.

@@ -23,13 +23,20 @@ import (
 func newGatewayWorld(t *testing.T, host string, port int, status string) *world {
 	t.Helper()
 	w := newWorld(t)
+	w.addGateway(host, port, status)
+	return w
+}
+
+// addGateway gives a world the Gateway of newGatewayWorld.
+func (w *world) addGateway(host string, port int, status string) {
+	w.t.Helper()
 	w.write("open.json", `{"computeType": "AKSENDPOINT", "authEnabled": false, "numReplicas": 1}`)
 	w.write("keys.json", `{"computeType": "AKSENDPOINT", "authEnabled": true, "numReplicas": 1}`)
 	w.cluster.Clientset.Resources = []*metav1.APIResourceList{{GroupVersion: "gateway.networking.k8s.io/v1",
 		APIResources: []metav1.APIResource{{Name: "httproutes", Kind: "HTTPRoute"}}}}
 	client := fake.NewSimpleDynamicClient(runtime.NewScheme())
 	gateways := schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"}
-	_, err := client.Resource(gateways).Namespace("models").Create(t.Context(), &unstructured.Unstructured{
+	_, err := client.Resource(gateways).Namespace("models").Create(w.t.Context(), &unstructured.Unstructured{
 		Object: map[string]any{
 			"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
 			"metadata": map[string]any{"name": "front", "namespace": "models"},
@@ -38,7 +45,7 @@ func newGatewayWorld(t *testing.T, host string, port int, status string) *world 
 			"status": map[string]any{"addresses": []any{map[string]any{"value": host}}},
 		}}, metav1.CreateOptions{})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	client.PrependReactor("get", "httproutes", func(k8stesting.Action) (bool, runtime.Object, error) {
 		route := w.cluster.Object("HTTPRoute/diabetes")
@@ -53,7 +60,6 @@ func newGatewayWorld(t *testing.T, host string, port int, status string) *world 
 		}}, nil
 	})
 	w.objects = client
-	return w
 }
 
 // runs lets a version be ready.
@@ -152,6 +158,80 @@ func TestStatusTellsWhatTheGatewayRefuses(t *testing.T) {
 	if r := w.run("status", "diabetes"); r.code != 0 || !strings.Contains(r.out, want) {
 		t.Errorf("exit code %d: %s%s", r.code, r.out, r.err)
 	}
+}
+
+// The router's objects are there until the gateway has taken the route up: they
+// say nothing of what the revision asks for.
+func TestAGatewayThatRefusesTheRouteLeavesTheRouter(t *testing.T) {
+	t.Parallel()
+	w, _ := withPods(t)
+	w.addGateway("10.0.0.1", 80, "False")
+	w.mustDeploy("blue", "--deploy-config", "open.json", "--wait")
+	r := w.deploy("blue", "--deploy-config", "open.json", "--gateway", "front", "--wait")
+	if want := "Gateway models/front does not take the HTTPRoute: Accepted is False"; r.code != 1 ||
+		!strings.Contains(r.err, want) {
+		t.Errorf("exit code %d, want 1 and %q\n%s%s", r.code, want, r.out, r.err)
+	}
+	if w.cluster.Object("Deployment/diabetes-router") == nil || w.cluster.Object("HTTPRoute/diabetes") != nil {
+		t.Errorf("the cluster has %v", w.cluster.Names())
+	}
+}
+
+func TestRestartOfRoutersThatAreNotThereIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newGatewayWorld(t, "10.0.0.1", 80, "True")
+	w.mustDeploy("blue", "--deploy-config", "open.json", "--gateway", "front")
+	const want = "error: endpoint diabetes has no routers to restart, a gateway splits its requests: leave out --routers\n"
+	if r := w.run("restart", "diabetes", "--routers"); r.code != 1 || r.err != want {
+		t.Errorf("exit code %d, want 1 and %q\n%s%s", r.code, want, r.out, r.err)
+	}
+}
+
+// What the router did has to end before a gateway takes its place, and nothing is
+// pushed for it.
+func TestWhatOnlyARouterDoesIsEndedBeforeAGatewayComes(t *testing.T) {
+	t.Parallel()
+	w, _ := twoVersions(t)
+	w.addGateway("10.0.0.1", 80, "True")
+	w.fine(w.run("traffic", "set", "diabetes", "green=0", "--sticky-by", "header:x-user", "--wait=false"))
+	w.fine(w.run("traffic", "mirror", "diabetes", "green=10", "--wait=false"))
+	r := w.deploy("blue", "--deploy-config", "open.json", "--gateway", "front")
+	for _, want := range []string{"kubectl aml traffic set diabetes --sticky-by none", "kubectl aml traffic mirror diabetes --off"} {
+		if r.code != 1 || !strings.Contains(r.err, want) || strings.Contains(r.err, "pushing") {
+			t.Errorf("exit code %d, want 1 and %q\n%s%s", r.code, want, r.out, r.err)
+		}
+	}
+}
+
+func TestCreateVersionBehindAGatewayIsRefusedBeforeAnythingIsPushed(t *testing.T) {
+	t.Parallel()
+	w := newGatewayWorld(t, "10.0.0.1", 80, "True")
+	w.mustDeploy("blue", "--deploy-config", "open.json", "--gateway", "front")
+	r := w.run("endpoint", "realtime", "create-version", "-n", "diabetes", "--version-name", "green", "--entry-script",
+		"score.py", "--registry", "registry.invalid", "--traffic-percentile", "20")
+	if want := "version green is new, and a gateway would lose its requests"; r.code != 1 || !strings.Contains(r.err, want) {
+		t.Errorf("exit code %d, want 1 and %q\n%s%s", r.code, want, r.out, r.err)
+	}
+}
+
+// Without a replica, what a gateway sends to a version is lost.
+func TestAVersionBehindAGatewayRestsOnlyWithoutTraffic(t *testing.T) {
+	t.Parallel()
+	w := newGatewayWorld(t, "10.0.0.1", 80, "True")
+	open := []string{"--deploy-config", "open.json"}
+	w.mustDeploy("blue", append(open, "--gateway", "front")...)
+	w.mustDeploy("green", open...)
+	w.runs("blue")
+	w.runs("green")
+	w.fine(w.run("traffic", "set", "diabetes", "green=20"))
+	r := w.run("scale", "diabetes", "--version-name", "green", "--replicas", "0", "--wait=false")
+	const want = "versions.green.replicas: a gateway loses what it sends to a version without a replica: " +
+		"set its traffic to 0 first, or 1 or more replicas"
+	if r.code != 1 || !strings.Contains(r.err, want) || strings.Contains(r.err, "go to the default version") {
+		t.Errorf("exit code %d, want 1 and %q\n%s%s", r.code, want, r.out, r.err)
+	}
+	w.fine(w.run("traffic", "set", "diabetes", "green=0"))
+	w.fine(w.run("scale", "diabetes", "--version-name", "green", "--replicas", "0", "--wait=false"))
 }
 
 func TestInvokeGoesToTheGatewaysAddress(t *testing.T) {

@@ -5,6 +5,7 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -76,8 +77,12 @@ func (r restarting) description() string {
 	return strings.Join(words, " ")
 }
 
-// names are those of the versions to restart.
+// names are those of the versions to restart. It refuses what is not there.
 func (r restarting) names(d deployed) ([]string, error) {
+	if r.routers && d.byGateway() {
+		return nil, fmt.Errorf("endpoint %s has no routers to restart, a gateway splits its requests: leave out --routers",
+			d.Name)
+	}
 	for _, version := range r.versions {
 		if err := d.Has(version); err != nil {
 			return nil, err
