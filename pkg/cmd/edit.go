@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
 
 func newEdit(o *options) *cobra.Command {
@@ -50,17 +51,36 @@ func (o *options) edit(ctx context.Context, name string, r rolloutFlags) error {
 	}
 	e := &editing{options: o, before: now}
 	values, err := e.edit()
-	if err != nil || values == nil {
-		return e.keep(err)
+	if err == nil && values != nil {
+		err = e.deploy(ctx, r, *values)
 	}
-	err = o.change(ctx, name, r, edit{description: "edit", done: "edited", apply: func(d deployed) (chart.Values, error) {
-		if d.release.Revision != now.release.Revision {
-			return *values, fmt.Errorf("endpoint %s was changed meanwhile, revision %d: %s: edit it again",
-				name, d.release.Revision, d.release.Description)
-		}
-		return *values, nil
-	}})
 	return e.keep(err)
+}
+
+// deploy makes the values a revision, and returns when the versions whose pods
+// it changes serve.
+func (e *editing) deploy(ctx context.Context, r rolloutFlags, values chart.Values) error {
+	ours, err := chart.Load()
+	if err != nil {
+		return err
+	}
+	now := e.before.release
+	next := release.Release{ChartVersion: ours.Metadata.Version}
+	changed, err := changedVersions([]release.Release{now}, next, values)
+	if err != nil {
+		return err
+	}
+	return e.change(ctx, now.Name, r, edit{
+		description: "edit", done: "edited",
+		apply: func(d deployed) (chart.Values, error) {
+			if d.release.Revision != now.Revision {
+				return values, fmt.Errorf("endpoint %s was changed meanwhile, revision %d: %s: edit it again",
+					now.Name, d.release.Revision, d.release.Description)
+			}
+			return values, nil
+		},
+		ready: func(ctx context.Context, w revision) error { return w.served(ctx, grace, changed...) },
+	})
 }
 
 // editing is an endpoint in an editor.

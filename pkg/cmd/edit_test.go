@@ -158,3 +158,21 @@ func TestEditOfWhatSomebodyElseChangedIsRefused(t *testing.T) {
 	}
 	w.mustHave("deploy blue", "deploy green", "set traffic green=10")
 }
+
+// As for any deployment, what does not get ready is rolled back.
+func TestEditWaitsForThePodsThatItChanges(t *testing.T) {
+	t.Parallel()
+	w, p := twoVersions(t)
+	p.set(func(p *pods) { p.starting["green"] = true })
+	w.fine(w.types(`sed -i 's/traffic: 20/traffic: 0/' "$1"`)) // not for those that only get another share
+	r := w.types(`sed -i '/^  green:/,$ s/replicas: 1$/replicas: 2/' "$1"`, "--timeout", "1s")
+	if want := "version green: 0 of 2 replicas ready"; r.code != 3 || !strings.Contains(r.err, want) {
+		t.Errorf("exit code %d, want 3 and %q\n%s%s", r.code, want, r.out, r.err)
+	}
+	if kept := w.keptFile(r.err); !strings.Contains(kept, "replicas: 2") {
+		t.Errorf("kept\n%s", kept)
+	}
+	if got := w.value("versions.green.replicas"); got != "1" {
+		t.Errorf("green has %s replicas", got)
+	}
+}
