@@ -29,6 +29,7 @@ type deployFlags struct {
 	makeDefault, makeControl bool
 	accelerator              string
 	replicas                 int
+	replicasGiven            bool
 }
 
 func newDeploy(o *options) *cobra.Command {
@@ -48,7 +49,7 @@ func newDeploy(o *options) *cobra.Command {
 		Args:              exactArgs(1),
 		ValidArgsFunction: o.completeEndpoints,
 		RunE: func(c *cobra.Command, args []string) error {
-			d.trafficGiven = c.Flags().Changed("traffic")
+			d.roleGiven(c)
 			return o.deploy(c.Context(), args[0], d)
 		},
 	}
@@ -65,6 +66,7 @@ func (d *deployFlags) addVersion(c *cobra.Command, o *options) {
 	d.aboutFlags.add(c)
 	c.Flags().StringVar(&d.versionName, "version-name", "",
 		"Name of the version (default: the only one there is, or main)")
+	o.completeVersionFlag(c)
 	d.addRole(c)
 }
 
@@ -76,6 +78,11 @@ func (d *deployFlags) addRole(c *cobra.Command) {
 	f.BoolVar(&d.makeControl, "control", false, "Mark this as the version that the others are treatments of")
 	f.StringVar(&d.accelerator, "accelerator", "", "Devices for each replica: TYPE[:COUNT], of nvidia, amd, intel, fpga")
 	f.IntVar(&d.replicas, "replicas", 0, "Fixed number of replicas; goes before the deployment config")
+}
+
+// roleGiven notes which of the numbers of addRole were given.
+func (d *deployFlags) roleGiven(c *cobra.Command) {
+	d.trafficGiven, d.replicasGiven = c.Flags().Changed("traffic"), c.Flags().Changed("replicas")
 }
 
 func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error {

@@ -129,6 +129,10 @@ func (p *plan) flags(f *deployFlags) error {
 		p.placement.Traffic = &f.traffic
 	}
 	p.placement.Default, p.placement.Control = f.makeDefault, f.makeControl
+	if f.replicasGiven && f.replicas < 1 {
+		return usageError{fmt.Errorf("replicas %d: write 1 or more, or let a version rest with kubectl aml scale",
+			f.replicas)}
+	}
 	if f.replicas > 0 {
 		p.version.Scaling = endpoint.Scaling{Replicas: f.replicas}
 	}

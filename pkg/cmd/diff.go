@@ -77,7 +77,7 @@ func newDiff(o *options) *cobra.Command {
 
 // read finds out which flags were given.
 func (d *diffFlags) read(c *cobra.Command) {
-	d.deploy.trafficGiven = c.Flags().Changed("traffic")
+	d.deploy.roleGiven(c)
 	own := []string{"values", "revision", "output"}
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 		d.deploys = d.deploys || f.Changed && !slices.Contains(own, f.Name)

@@ -153,3 +153,18 @@ func TestWhatIsWrongWithAnUpdateOfAVersionIsTold(t *testing.T) {
 	}
 	w.mustHave("deploy blue", "deploy green")
 }
+
+func TestANumberOfReplicasThatCannotBeIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustDeploy("blue")
+	for _, command := range []string{"deploy diabetes --entry-script score.py", "update diabetes"} {
+		for _, n := range []string{"0", "-1"} {
+			r := w.run(append(strings.Fields(command), "--replicas", n)...)
+			if want := "error: replicas " + n + ": write 1 or more, or let a version rest with kubectl aml scale\n"; r.code != 2 ||
+				!strings.HasSuffix(r.err, want) {
+				t.Errorf("%s: exit code %d, want 2 and %q\n%s%s", command, r.code, want, r.out, r.err)
+			}
+		}
+	}
+}

@@ -41,7 +41,7 @@ func newUpdate(o *options) *cobra.Command {
 		ValidArgsFunction: o.completeEndpoints,
 		RunE: func(c *cobra.Command, args []string) error {
 			u.name = args[0]
-			u.trafficGiven = c.Flags().Changed("traffic")
+			u.roleGiven(c)
 			return o.updateVersion(c, u)
 		},
 	}
