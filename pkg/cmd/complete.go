@@ -78,9 +78,12 @@ func (o *options) completeRevisions(c *cobra.Command, flag string, fits func(rel
 
 // completeVersionFlag has --version-name of c offer the versions of the endpoint
 // that is its first argument.
-func (o *options) completeVersionFlag(c *cobra.Command) {
+func (o *options) completeVersionFlag(c *cobra.Command) { o.completeVersionsOf(c, "version-name") }
+
+// completeVersionsOf is completeVersionFlag for a flag of another name.
+func (o *options) completeVersionsOf(c *cobra.Command, flag string) {
 	// The only error is a second function for the same flag.
-	_ = c.RegisterFlagCompletionFunc("version-name",
+	_ = c.RegisterFlagCompletionFunc(flag,
 		func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp

@@ -16,7 +16,7 @@ import (
 // run deploys in one revision, or in two if the version is to become the default
 // and is not ready: until it is, the default's share stays where it is answered.
 // The second is made also for who does not wait. When it does not come to it,
-// the same command does the rest.
+// the error says what does the rest.
 func (w *deployment) run(ctx context.Context) (release.Result, error) {
 	change := func(current *release.Release) (map[string]any, error) { return w.change(ctx, current) }
 	first := w.revision
@@ -113,6 +113,10 @@ func (p *plan) takingOver(e endpoint.Endpoint) (endpoint.Endpoint, error) {
 }
 
 func (w *deployment) halfway(err error) error {
-	return fmt.Errorf("version %s is deployed and not the default yet, the same command does the rest: %w",
-		w.plan.versionName, err)
+	rest := fmt.Sprintf("kubectl aml traffic set %s --default %s", w.name, w.plan.versionName)
+	if w.plan.alone {
+		rest = "the same command"
+	}
+	return fmt.Errorf("version %s is deployed and not the default yet, %s does the rest: %w",
+		w.plan.versionName, rest, err)
 }

@@ -164,7 +164,7 @@ func (p *promotion) tellRetirement(f *promoteFlags) {
 // retire deletes the versions that the promotion relieved and answers.
 func (p *promotion) retire(ctx context.Context, promoted release.Release, after time.Duration, f printer.Format) error {
 	if len(p.relieved) == 0 {
-		p.tell("no version is retired: no other had traffic")
+		p.tell("no version is retired: no other had traffic; kubectl aml delete version %s VERSION deletes one", p.name)
 		if f == printer.Table {
 			return nil
 		}

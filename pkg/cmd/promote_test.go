@@ -102,7 +102,8 @@ func TestTheSameCommandDoesTheRestOfADeploymentThatWasCutOff(t *testing.T) {
 	w.when("version green: 1 of 1 replicas ready", 2, cancel)
 	r := w.deploy("green", "--default", "--wait")
 	w.ctx = nil
-	if want := "version green is deployed and not the default yet, the same command does the rest"; r.code != 1 ||
+	if want := "version green is deployed and not the default yet, kubectl aml traffic set diabetes --default green " +
+		"does the rest"; r.code != 1 ||
 		!strings.Contains(r.err, want) {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}

@@ -91,6 +91,7 @@ func newTrafficSet(o *options) *cobra.Command {
 	}
 	r.add(c)
 	c.Flags().StringVar(&t.defaultVersion, "default", "", "Make this version the one that gets what is left over")
+	o.completeVersionsOf(c, "default")
 	c.Flags().StringVar(&t.stickyBy, "sticky-by", "", "Keep each caller with one version by a header of its requests: "+
 		"header:NAME, or none to draw a version for each request")
 	return c
