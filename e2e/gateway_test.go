@@ -158,6 +158,7 @@ func TestAGatewaySplitsTheRequests(t *testing.T) {
 	g.asksForKeys(c)
 	g.tellsWhatTheGatewayRefuses()
 	g.goesBackToARouter(c)
+	g.keepsTheRouter(c)
 }
 
 func (g *gateway) refusesWhatItCannotServe() {
@@ -240,20 +241,22 @@ func (g *gateway) asksForKeys(c *client) {
 // tellsWhatTheGatewayRefuses closes the listener to all routes.
 func (g *gateway) tellsWhatTheGatewayRefuses() {
 	g.t.Helper()
-	listeners := func(kind string) []byte {
-		return fmt.Appendf(nil, `{"spec":{"listeners":[{"name":"http","port":80,"protocol":"HTTP",`+
-			`"allowedRoutes":{"kinds":[{"kind":%q}]}}]}}`, kind)
-	}
-	ctx := g.t.Context()
-	_, err := g.kind(routing(), "gateways").Patch(ctx, "front", types.MergePatchType, listeners("GRPCRoute"), metav1.PatchOptions{})
-	must(g.t, err)
+	g.takes("GRPCRoute")
 	g.refused("does not take the HTTPRoute: Accepted is False", "traffic", "set", "echo", "green=10", "--no-rollback")
 	if r := g.ok("status", "echo"); !strings.Contains(r.out, "Accepted is False") {
 		g.t.Errorf("the status is\n%s", r.out)
 	}
-	_, err = g.kind(routing(), "gateways").Patch(ctx, "front", types.MergePatchType, listeners("HTTPRoute"), metav1.PatchOptions{})
-	must(g.t, err)
+	g.takes("HTTPRoute")
 	g.ok("traffic", "set", "echo", "green=50")
+}
+
+// takes has the Gateway take routes of one kind only.
+func (g *gateway) takes(kind string) {
+	g.t.Helper()
+	listeners := fmt.Appendf(nil, `{"spec":{"listeners":[{"name":"http","port":80,"protocol":"HTTP",`+
+		`"allowedRoutes":{"kinds":[{"kind":%q}]}}]}}`, kind)
+	_, err := g.kind(routing(), "gateways").Patch(g.t.Context(), "front", types.MergePatchType, listeners, metav1.PatchOptions{})
+	must(g.t, err)
 }
 
 func (g *gateway) goesBackToARouter(c *client) {
@@ -269,4 +272,13 @@ func (g *gateway) goesBackToARouter(c *client) {
 	if _, err := g.kind(routing(), "httproutes").Get(g.t.Context(), "echo", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		g.t.Errorf("the route stays behind: %v", err)
 	}
+}
+
+// keepsTheRouter moves to a gateway that refuses the route: the router, which is
+// there all the time, goes on.
+func (g *gateway) keepsTheRouter(c *client) {
+	g.t.Helper()
+	g.takes("GRPCRoute")
+	g.refused("does not take the HTTPRoute: Accepted is False", g.args("blue", "sky", "--gateway", "front")...)
+	c.send(g.space.url("echo"), 100, "-body={}").allOK(g.t)
 }
