@@ -88,7 +88,7 @@ func (w *undoing) run(ctx context.Context, to int) (release.Result, error) {
 		return plan, err
 	}
 	back := ""
-	if w.flags.wait && w.dryRun == release.DryRunNone && plan.Action != release.Unchanged {
+	if w.dryRun == release.DryRunNone && plan.Action != release.Unchanged {
 		if back, err = w.defaultFirst(ctx, plan); err != nil {
 			return plan, err
 		}

@@ -16,8 +16,9 @@ import (
 // defaultFirst brings the default version of the revision that plan goes back to
 // into what is in force, without traffic, if it is to take the role over and is
 // not ready. It makes a revision of its own: a version without a ready replica
-// leaves its requests to the default, so the default itself would lose them. It
-// returns the version, or nothing if there was no need.
+// leaves its requests to the default, so the default itself would lose them. Who
+// does not wait for the rest waits for this, too. It returns the version, or
+// nothing if there was no need.
 func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) (string, error) {
 	target, err := read(plan.Release)
 	if err != nil {
@@ -38,7 +39,9 @@ func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) (string
 		return "", nil
 	}
 	w.tell("version %s is to be the default again and has to be ready first", version)
-	_, err = w.make(ctx, func(current *release.Release) (map[string]any, error) {
+	first := w.revision
+	first.flags.wait = true
+	_, err = first.make(ctx, func(current *release.Release) (map[string]any, error) {
 		if current == nil {
 			return nil, errGone(w.name)
 		}

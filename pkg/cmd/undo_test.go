@@ -184,3 +184,18 @@ func (w *world) edit(name, path string, to any) {
 		w.t.Fatal(err)
 	}
 }
+
+// A default without a ready replica has nobody to leave its requests to, so this
+// is waited for also by who does not wait.
+func TestUndoAtOnceBringsTheDefaultBackFirst(t *testing.T) {
+	t.Parallel()
+	w, _ := twoVersions(t)
+	w.fine(w.run("promote", "diabetes", "green", "--wait=false"))
+	w.fine(w.run("delete", "version", "diabetes", "blue", "--wait=false"))
+	r := w.fine(w.run("undo", "diabetes", "--to-revision", "2", "--wait=false"))
+	if want := "version blue is to be the default again and has to be ready first\n"; !strings.Contains(r.err, want) {
+		t.Errorf("got %s%s, want %q", r.out, r.err, want)
+	}
+	w.mustHave("deploy blue", "deploy green", "promote green", "delete version blue",
+		"undo to revision 2: version blue first", "undo to revision 2")
+}
