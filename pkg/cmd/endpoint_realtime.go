@@ -189,41 +189,49 @@ func (o *options) updateEndpoint(c *cobra.Command, u *endpointUpdateFlags) error
 		return err
 	}
 	work := &deployment{revision: a.revision(s, u.name, u.rollout(), release.DryRunNone), plan: &plan{}}
-	change := func(current *release.Release) (map[string]any, error) {
+	var changed []string
+	change := func(current *release.Release) (values map[string]any, err error) {
 		if current == nil {
 			return nil, errGone(u.name)
 		}
-		return work.changeEndpoint(c.Context(), *current, about, delta)
+		values, changed, err = work.changeEndpoint(c.Context(), *current, about, delta)
+		return values, err
 	}
 	return a.carryOut(c.Context(), work, func(ctx context.Context) (release.Result, error) {
-		return work.make(ctx, change, release.ApplyOptions{Description: "update endpoint", Ready: work.inForce})
+		return work.make(ctx, change, release.ApplyOptions{Description: "update endpoint",
+			Ready: func(ctx context.Context) error { return work.served(ctx, grace, changed...) }})
 	}, outcome{"AKSENDPOINT update", endpoints(), u.full})
 }
 
-// changeEndpoint changes what all versions share.
+// changeEndpoint changes what all versions share. It returns also the versions
+// that get new pods by it.
 func (w *deployment) changeEndpoint(
 	ctx context.Context, current release.Release, about endpoint.AboutChange, delta amlv1.DeploymentConfig,
-) (map[string]any, error) {
+) (values map[string]any, changed []string, err error) {
 	d, err := read(current)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	next, told := d.Clone(), amlv1.Findings(nil)
 	if next.About, err = d.Change(about); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for name, version := range d.Versions {
-		changed, mode, findings, err := version.Update(d.Auth, delta)
+		updated, mode, findings, err := version.Update(d.Auth, delta)
 		if err := errors.Join(err, findings.Err()); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		next.Versions[name], next.Auth, told = changed, mode, fresh(told, findings)
+		next.Versions[name], next.Auth, told = updated, mode, fresh(told, findings)
+		if !samePods(version, updated) {
+			changed = append(changed, name)
+		}
 	}
 	w.warn(told)
 	if next.Auth, err = w.keys(ctx, d.Auth, next.Auth.Mode, false); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return d.with(next).Map()
+	values, err = d.with(next).Map()
+	return values, changed, err
 }
 
 // refuseTaken says that a version is there already.

@@ -4,6 +4,7 @@
 package cmd_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 )
@@ -182,5 +183,22 @@ func TestWhatIsWrongWithAnUpdateIsTold(t *testing.T) {
 	if want := `service "diabetes" is an endpoint with versions green, main: use kubectl aml endpoint realtime ` +
 		"update-version --version-name"; r.code != 2 || !strings.Contains(r.err, want) {
 		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
+
+// Application Insights is a variable of the pods: who turns it on waits for them.
+func TestAnUpdateOfTheEndpointWaitsForThePodsThatItChanges(t *testing.T) {
+	t.Parallel()
+	w, p := withPods(t)
+	w.mustDeploy("blue")
+	w.fine(w.types(`sed -i 's/env: {}/env: {AML_APP_INSIGHTS_KEY: k}/' "$1"`))
+	p.set(func(p *pods) { p.starting["blue"] = true })
+	ctx, cancel := context.WithCancel(t.Context())
+	w.ctx = ctx
+	w.when("version blue: 0 of 1 replicas ready", 1, cancel)
+	r := w.run("endpoint", "realtime", "update", "-n", "diabetes", "-ai")
+	w.ctx = nil
+	if r.code != 1 || !strings.Contains(r.err, "error: interrupted; rolled back to revision 2") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }
