@@ -79,7 +79,8 @@ func (o *options) admitGateway(ctx context.Context, s *Session, p *plan, f *depl
 	if p.auth != nil {
 		next.Auth.Mode = p.auth.Mode
 	}
-	err = errors.Join(f.idleWithGateway(), admitAuth(next), admitSticky(next), admitMirrors(next), admitShare(now, exists, p))
+	err = errors.Join(f.idleWithGateway(), admitAuth(next), admitSticky(next), admitMirrors(next),
+		admitShare(now, exists, p))
 	if err != nil {
 		return err
 	}
