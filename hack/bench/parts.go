@@ -67,7 +67,7 @@ func (b *bench) startup(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.WriteString(b.out, report(rounds, kubectl, times[0], times[1]))
+		_, err = io.WriteString(b.out, report(rounds, times[0], times[1]))
 		return err
 	})
 }

@@ -42,12 +42,12 @@ func measure(ctx context.Context, c clock.PassiveClock, rounds int, commands ...
 }
 
 // report compares the sorted times of the plugin with kubectl's.
-func report(rounds int, path string, plugin, kubectl []time.Duration) string {
+func report(rounds int, plugin, kubectl []time.Duration) string {
 	ratio := func(of func([]time.Duration) time.Duration) float64 {
 		return float64(of(plugin)) / float64(of(kubectl))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d rounds, kubectl is %s\n", rounds, path)
+	fmt.Fprintf(&b, "%d rounds\n", rounds)
 	fmt.Fprintf(&b, "%-24s %9s %9s\n", "", "least", "median")
 	row := func(name string, times []time.Duration) {
 		fmt.Fprintf(&b, "%-24s %6d ms %6d ms\n", name, least(times).Milliseconds(), median(times).Milliseconds())
