@@ -23,19 +23,22 @@ versions:
   green: {image: i, traffic: 20}
 `
 
-// TestEnvoyTakesEveryCase starts Envoy with each case of the golden tests: it
-// validates the files that it watches only when it runs.
+// TestEnvoyTakesEveryCase starts Envoy with each case of the golden tests that
+// has a router: it validates the files that it watches only when it runs.
 func TestEnvoyTakesEveryCase(t *testing.T) {
 	files, err := filepath.Glob("../../pkg/chart/testdata/*.values.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}
 	for _, file := range files {
+		values, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(values), "mode: gateway") {
+			continue // it has no Envoy
+		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			values, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			rendered := render(t, string(values))
 			slot := authSlot(t, primary, secondary)
 			if none, open := rendered["auth-none.yaml"]; open {
