@@ -259,6 +259,37 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
+// A limiter does not read what it refuses. It must not hold up the calls that come
+// after: neither those refused while the server is down nor those refused for lack
+// of a place.
+func TestALargeCallThatIsRefusedHoldsUpNoOther(t *testing.T) {
+	c := newCaller(t)
+	large := strings.Repeat("x", 100_000)
+	pin := func(version string, more ...string) []string {
+		return append([]string{"authorization", "Bearer " + primary, "azureml-model-deployment", version}, more...)
+	}
+	// The limiters may not have seen yet that their servers listen.
+	for _, version := range []string{"blue", "green"} {
+		if code, by := c.check(large, pin(version)...); code != codes.OK || by != version {
+			t.Errorf("a large call got %v of %q, want OK of %q", code, by, version)
+		}
+	}
+	var group sync.WaitGroup
+	group.Go(func() { c.check("", pin("green", "x-wait", "2s")...) })
+	eventually(t, 10*time.Second, "green has a call", func() bool { return c.green.app.active.Load() == 1 })
+	for range 3 {
+		if code, _ := c.check(large, pin("green")...); code != codes.Unavailable {
+			t.Errorf("without a place a large call got %v, want Unavailable", code)
+		}
+	}
+	group.Wait()
+	for range 5 {
+		if code, by := c.check(large, pin("green")...); code != codes.OK || by != "green" {
+			t.Errorf("afterwards a large call got %v of %q, want OK of green", code, by)
+		}
+	}
+}
+
 func TestGRPCStreams(t *testing.T) {
 	c := newCaller(t)
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+primary, "azureml-model-deployment", "blue")

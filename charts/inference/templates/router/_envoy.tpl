@@ -265,8 +265,15 @@ asks that cluster what a failure is, not V: it would take each 5xx for one. Call
 typed_extension_protocol_options:
   envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
     "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    {{- if eq . "h2c" }}
+    # A call has a connection of its own: what a limiter leaves unread of a large message that it refuses would count
+    # against the window of all others on the same one, until none goes on (seen with HAProxy 2.6).
+    common_http_protocol_options: {idle_timeout: 50s, max_requests_per_connection: 1}
+    explicit_http_config: {http2_protocol_options: {}}
+    {{- else }}
     common_http_protocol_options: {idle_timeout: 50s}
-    explicit_http_config: {{ eq . "h2c" | ternary "{http2_protocol_options: {}}" "{http_protocol_options: {}}" }}
+    explicit_http_config: {http_protocol_options: {}}
+    {{- end }}
     outlier_detection:
       error_matcher: {http_response_headers_match: {headers: [{name: x-aml-limiter, string_match: {exact: down}}]}}
 {{- end }}
