@@ -88,10 +88,7 @@ func Up(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	defer s.close()
-	if err := s.start(ctx); err != nil {
-		return nil, err
-	}
-	c, err := s.cluster(ctx)
+	c, err := s.up(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -39,10 +39,7 @@ func EnvoyGateway(ctx context.Context, opts Options) (remove func(context.Contex
 		return nil, err
 	}
 	defer s.close()
-	if err := s.start(ctx); err != nil {
-		return nil, err
-	}
-	c, err := s.cluster(ctx)
+	c, err := s.up(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,14 @@ func (s *session) provider(log io.Writer) *kind.Provider {
 	return kind.NewProvider(kind.ProviderWithDocker(), kind.ProviderWithLogger(logger{log}))
 }
 
+// up is cluster, after start.
+func (s *session) up(ctx context.Context) (*Cluster, error) {
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	return s.cluster(ctx)
+}
+
 // cluster makes sure that the nodes run and that all a pod needs is there.
 func (s *session) cluster(ctx context.Context) (*Cluster, error) {
 	st, known := s.load()

@@ -240,3 +240,31 @@ func TestWhatIsReadEndsWithTheContext(t *testing.T) {
 		t.Errorf("listing: %v", err)
 	}
 }
+
+// Objects that no list has, as when somebody took their labels away, are read one
+// by one, several at once.
+func TestObjectsWithoutLabelsAreFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustApply(versions("blue=a:1", "green=b:1", "red=c:1"))
+	now, err := w.client.Get(t.Context(), "iris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := w.client.Objects(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range want {
+		w.byHand(o.Kind.Kind+"/"+o.Name, map[string]any{}, "metadata", "labels")
+	}
+	got, err := w.client.Objects(t.Context(), now)
+	if err != nil || len(got) != len(want) || len(got) < 5 {
+		t.Fatalf("%d objects of %d, %v", len(got), len(want), err)
+	}
+	for _, o := range got {
+		if o.Live == nil {
+			t.Errorf("%s is taken for gone", o.ID())
+		}
+	}
+}

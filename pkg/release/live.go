@@ -54,12 +54,18 @@ func (s *session) live(ctx context.Context, infos helmkube.ResourceList) (*liveO
 	}
 	work, workCtx = errgroup.WithContext(ctx)
 	work.SetLimit(atOnce)
-	for _, info := range infos {
-		if _, ok := l.found[keyOf(info)]; !ok {
-			work.Go(func() error { return l.get(workCtx, info) })
-		}
+	for _, info := range l.missing(infos) {
+		work.Go(func() error { return l.get(workCtx, info) })
 	}
 	return l, work.Wait()
+}
+
+// missing are those that no list had.
+func (l *liveObjects) missing(infos helmkube.ResourceList) helmkube.ResourceList {
+	return infos.Filter(func(info *resource.Info) bool {
+		_, ok := l.found[keyOf(info)]
+		return !ok
+	})
 }
 
 // list reads the objects of one kind. Who may not list may still get.
