@@ -15,8 +15,11 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 )
 
@@ -36,6 +39,11 @@ type Env struct {
 	Terminal func() (width, height int, ok bool)
 	// Connect gives the clients for the cluster that the flags name.
 	Connect func(*genericclioptions.ConfigFlags) (*Session, error)
+	// Kube gives the client of a cluster that a command of compute has credentials
+	// for. Nil makes a real one.
+	Kube func(*rest.Config) (kubernetes.Interface, error)
+	// Azure changes how Azure is reached; nil changes nothing.
+	Azure func(*aks.Options)
 }
 
 // Execute runs the command line args in this process's own environment.
@@ -107,12 +115,14 @@ func NewRoot(env Env) *cobra.Command {
 		"look":    {newGet(o), newStatus(o), newDiff(o), newHistory(o), newLogs(o), newRender(o)},
 		"files":   {newInit(o), newValidate(o), newExplain(o), newImport(o)},
 		"call":    {newInvoke(o), newKeys(o)},
+		"compute": {newCompute(o)},
 		"azure":   {newService(o), newEndpoint(o)},
 		"plugin.": {newVersion(o), newOptions(o)},
 	}
 	for _, g := range []cobra.Group{
 		{ID: "deploy", Title: "Deploy:"}, {ID: "change", Title: "Change what is deployed:"}, {ID: "look", Title: "Look:"},
 		{ID: "files", Title: "Azure ML v1's files:"}, {ID: "call", Title: "Call:"},
+		{ID: "compute", Title: "Clusters:"},
 		{ID: "azure", Title: "As in Azure ML v1:"}, {ID: "plugin.", Title: "The plugin:"},
 	} {
 		root.AddGroup(&g)
