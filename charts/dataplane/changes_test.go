@@ -242,11 +242,18 @@ func TestDrainWaitsForRequestsUnderWay(t *testing.T) {
 
 // stats is what the router tells who scrapes it.
 func (r *router) stats() string {
+	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.metrics+"/metrics", nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return do(http.DefaultClient, request).body
+	var a answer
+	// A listener that was replaced closes the connections it had.
+	eventually(r.t, 10*time.Second, "metrics", func() bool {
+		a = do(http.DefaultClient, request)
+		return a.status == http.StatusOK
+	})
+	return a.body
 }
 
 // counter is the value of the first series that begins so, 0 if there is none.
@@ -256,6 +263,17 @@ func (r *router) counter(series string) int64 {
 	text, _, _ := strings.Cut(value, "\n")
 	n, _ := strconv.ParseInt(text, 10, 64)
 	return n
+}
+
+// lines are those of the metrics that contain the text.
+func (r *router) lines(text string) string {
+	found := ""
+	for line := range strings.Lines(r.stats()) {
+		if strings.Contains(line, text) {
+			found += line
+		}
+	}
+	return found
 }
 
 // sum adds up the series that begin so and have these labels.
