@@ -8,6 +8,9 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
 )
 
 // The exit codes of the commands of compute, beside exitOK, exitFailed and exitUsage.
@@ -42,6 +45,23 @@ func (o *options) compute(run func(ctx context.Context) error) func(*cobra.Comma
 func computeCode(err error) int {
 	if usage := (usageError{}); errors.As(err, &usage) {
 		return exitUsage
+	}
+	switch aks.ReasonOf(err) {
+	case aks.Conflict:
+		return exitConflict
+	case aks.Quota:
+		return exitQuota
+	case aks.Denied:
+		return exitDenied
+	case aks.Throttled, aks.UnderWay:
+		return exitUnderWay
+	case aks.NotFound:
+		return exitNoCompute
+	case aks.Invalid:
+		return exitUsage
+	}
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		return exitDenied
 	}
 	return exitFailed
 }

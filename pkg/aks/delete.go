@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package aks
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	acs "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v9"
+)
+
+// deletion is an answer to a request to delete a cluster.
+type deletion = runtime.Poller[acs.ManagedClustersClientDeleteResponse]
+
+// Delete deletes a cluster, or goes on with a delete that is under way. With
+// wait it returns when the cluster is gone, else as soon as Azure has begun. A
+// cluster that is not there is no error. Nothing is asked of anybody here.
+func (c *Client) Delete(ctx context.Context, t Target, wait bool) error {
+	o, deleting, err := c.beginDelete(ctx, t)
+	if err != nil || o.Kind == "" || !wait {
+		return err
+	}
+	return c.followDelete(ctx, t, deleting)
+}
+
+// beginDelete has Azure begin, if it has not. Without an operation there is
+// nothing to wait for.
+func (c *Client) beginDelete(ctx context.Context, t Target) (Operation, *deletion, error) {
+	unlock, err := c.lock(ctx, t)
+	if err != nil {
+		return Operation{}, nil, c.explain(err, t)
+	}
+	defer unlock()
+	if o, known, err := c.Operation(t); err != nil {
+		return o, nil, err
+	} else if known && o.Kind == OperationDelete {
+		if now, found, err := c.find(ctx, t); err != nil {
+			return o, nil, err
+		} else if !found {
+			return Operation{}, nil, c.Forget(t)
+		} else if now.State == "Deleting" {
+			deleting, err := c.resumeDeletion(ctx, o, t)
+			return o, deleting, err
+		}
+	}
+	clusters, err := c.clusters(t)
+	if err != nil {
+		return Operation{}, nil, err
+	}
+	var answer *http.Response
+	deleting, err := clusters.BeginDelete(policy.WithCaptureResponse(ctx, &answer), t.ResourceGroup, t.Name, nil)
+	switch {
+	case err != nil && gone(c.explain(err, t)), accepted(answer) && answer.StatusCode == http.StatusNoContent:
+		return Operation{}, nil, c.Forget(t)
+	case err != nil && !accepted(answer) && ctx.Err() != nil:
+		return Operation{}, nil, fail(UnderWay, ctx.Err(),
+			"%s: it is not known whether Azure has begun to delete it: run %s again", t.label(), c.next("delete", t))
+	case err != nil && !accepted(answer):
+		return Operation{}, nil, c.explain(err, t)
+	case err != nil:
+		deleting = nil
+	}
+	o := Operation{
+		Version: operationVersion, Kind: OperationDelete, Compute: c.options.Compute, ResourceID: t.ID(),
+		ARMEndpoint: c.endpoint(), StartedAt: c.options.Clock.Now().UTC().Round(time.Second),
+	}
+	if deleting != nil {
+		o.resumeToken, err = deleting.ResumeToken()
+		if err != nil || checkToken(o.resumeToken, o.Kind, t, c.endpoint()) != nil {
+			o.resumeToken, deleting = "", nil
+		}
+	}
+	return o, deleting, c.save(t, o)
+}
+
+// resumeDeletion is the poller that o has the token of; nil if it has none.
+func (c *Client) resumeDeletion(ctx context.Context, o Operation, t Target) (*deletion, error) {
+	if o.resumeToken == "" {
+		return nil, nil
+	}
+	clusters, err := c.clusters(t)
+	if err != nil {
+		return nil, err
+	}
+	return clusters.BeginDelete(ctx, t.ResourceGroup, t.Name,
+		&acs.ManagedClustersClientBeginDeleteOptions{ResumeToken: o.resumeToken})
+}
+
+// resumeDelete waits for a delete that a run before has begun.
+func (c *Client) resumeDelete(ctx context.Context, o Operation, t Target) error {
+	deleting, err := c.resumeDeletion(ctx, o, t)
+	if err != nil {
+		return err
+	}
+	return c.followDelete(ctx, t, deleting)
+}
+
+// followDelete waits until the cluster is gone.
+func (c *Client) followDelete(ctx context.Context, t Target, deleting *deletion) error {
+	start := c.options.Clock.Now()
+	if deleting != nil {
+		_, err := follow(ctx, c, t, start, deleting)
+		if err == nil {
+			return c.Forget(t)
+		}
+		if !errors.Is(err, errLost) {
+			return err
+		}
+	}
+	now, err := c.followState(ctx, t, start)
+	switch {
+	case err == nil && now.State != StateDeleted:
+		return fail(Failed, nil, "%s is there and %s: the delete did not happen: run %s again",
+			t.label(), now.State, c.next("delete", t))
+	case err == nil || gone(err):
+		return c.Forget(t)
+	}
+	return err
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package aks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	acs "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v9"
+)
+
+// explain makes an *Error of what a request about t ended with. azcore's own
+// text is many lines; its error of an operation that failed has the status 200.
+// The end of ctx and errors that are explained already are kept as they are.
+func (c *Client) explain(err error, t Target) error {
+	var (
+		known    *Error
+		slow     *throttledError
+		sign     *signInError
+		response *azcore.ResponseError
+	)
+	switch {
+	case err == nil || errors.As(err, &known) || errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &slow):
+		return fail(Throttled, err, "%s: %s, which is longer than the time left: run the command again then", t.label(), slow)
+	case errors.As(err, &sign):
+		return fail(Denied, err, "%s", sign)
+	case errors.As(err, &response):
+		return c.explainResponse(response, t)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fail(UnderWay, err, "%s: Azure did not answer in time: run the command again", t.label())
+	}
+	return fail(UnderWay, err, "%s: Azure cannot be reached (%s): run the command again", t.label(), unreachable(err))
+}
+
+// unreachable is the innermost part of what a connection ended with, without
+// the address: that of an operation is a secret.
+func unreachable(err error) string {
+	var (
+		at  *url.Error
+		dns *net.DNSError
+	)
+	if errors.As(err, &dns) {
+		return "no address of " + dns.Name
+	}
+	if errors.As(err, &at) {
+		return at.Err.Error()
+	}
+	return err.Error()
+}
+
+func (c *Client) explainResponse(response *azcore.ResponseError, t Target) error {
+	body := readProblem(response)
+	reason := body.reason()
+	if reason == "" {
+		reason = reasonOfStatus(response.StatusCode)
+	}
+	inner := body.innermost()
+	e := fail(reason, response, "%s: %s", t.label(), inner.text())
+	e.Code = inner.Code
+	if e.Code == "" {
+		e.Code = response.ErrorCode
+	}
+	next := ""
+	switch {
+	case reason == Throttled:
+		next = "run the command again later"
+		if wait := retryAfter(response.RawResponse, c.options.Clock); wait > 0 {
+			next = "Azure asks to wait " + seconds(wait) + " s: run the command again then"
+		}
+	case response.StatusCode == http.StatusUnauthorized:
+		next = "the token of " + tried(c.options.Credential) + " was not taken: sign in again, such as with az login"
+	case reason == Denied:
+		next = rights(inner.Message)
+	}
+	if next != "" {
+		e.Message += ": " + next
+	}
+	return e
+}
+
+func (t Target) label() string { return "cluster " + t.Name + " in resource group " + t.ResourceGroup }
+
+// problem is the body of an error, as the resource manager wraps it and as AKS
+// does not.
+type problem struct {
+	Code    string          `json:"code"`
+	Message string          `json:"message"`
+	Target  string          `json:"target"`
+	Details json.RawMessage `json:"details"`
+}
+
+// readProblem reads the body of a response; what is missing there is taken from
+// its head.
+func readProblem(response *azcore.ResponseError) problem {
+	p := problem{Code: response.ErrorCode}
+	if response.RawResponse == nil || response.RawResponse.Body == nil {
+		return p
+	}
+	body, err := runtime.Payload(response.RawResponse)
+	if err != nil {
+		return p
+	}
+	read := parseProblem(body)
+	if read.Code == "" {
+		read.Code = p.Code
+	}
+	if read.Message == "" {
+		read.Message = http.StatusText(response.StatusCode)
+	}
+	return read
+}
+
+// parseProblem reads {"error":{…}} and {…}; of anything else it keeps the text.
+func parseProblem(body []byte) problem {
+	var (
+		wrapped struct {
+			Error json.RawMessage `json:"error"`
+		}
+		p problem
+	)
+	inner := body
+	if json.Unmarshal(body, &wrapped) == nil && bytes.HasPrefix(bytes.TrimSpace(wrapped.Error), []byte("{")) {
+		inner = wrapped.Error
+	}
+	if json.Unmarshal(inner, &p) == nil {
+		return p
+	}
+	// A page of a proxy, or a body that is cut off.
+	text := fold(string(body))
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "") + "…"
+	}
+	return problem{Message: text}
+}
+
+// details are the problems inside of p.
+func (p problem) details() []problem {
+	var inner []problem
+	if json.Unmarshal(p.Details, &inner) != nil {
+		return nil
+	}
+	return inner
+}
+
+// innermost is the problem that the others come from: the first one with a
+// message that is deepest inside.
+func (p problem) innermost() problem {
+	for _, d := range p.details() {
+		if inner := d.innermost(); inner.Message != "" {
+			if inner.Code == "" {
+				inner.Code = p.Code
+			}
+			return inner
+		}
+	}
+	return p
+}
+
+// reason is that of the innermost code that has one.
+func (p problem) reason() Reason {
+	for _, d := range p.details() {
+		if r := d.reason(); r != "" {
+			return r
+		}
+	}
+	return reasonOfCode(p.Code, p.Message)
+}
+
+func (p problem) text() string {
+	message := strings.TrimRight(fold(p.Message), ".: ")
+	switch {
+	case message == "":
+		return "Azure says " + p.Code
+	case p.Code == "" || strings.Contains(message, p.Code):
+		return message
+	}
+	return message + " (" + p.Code + ")"
+}
+
+// failure is the error of a cluster whose operation failed, for one whose
+// operation is not known any more.
+func (c *Client) failure(now Cluster) error {
+	p := problem{Code: now.State, Message: "Azure gives no reason"}
+	if raw := now.Raw.Properties; raw != nil && raw.Status != nil && raw.Status.ProvisioningError != nil {
+		p = newProblem(*raw.Status.ProvisioningError)
+	}
+	return c.failed(p, now.Target)
+}
+
+// failed is the error of an operation that Azure ended.
+func (c *Client) failed(p problem, t Target) error {
+	reason, inner := p.reason(), p.innermost()
+	if reason != Quota && reason != Denied {
+		reason = Failed
+	}
+	e := fail(reason, nil, "%s: it failed: %s: what there is of it stays: remove it with %s, then create it again",
+		t.label(), inner.text(), c.next("delete", t))
+	e.Code = inner.Code
+	return e
+}
+
+func newProblem(d acs.ErrorDetail) problem {
+	p := problem{Code: value(d.Code), Message: value(d.Message), Target: value(d.Target)}
+	var inner []problem
+	for _, detail := range d.Details {
+		if detail != nil {
+			inner = append(inner, newProblem(*detail))
+		}
+	}
+	// Strings always marshal.
+	p.Details, _ = json.Marshal(inner)
+	return p
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"cmp"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
+)
+
+// azureAccess are the flags of every command that asks Azure.
+type azureAccess struct{ subscription, cloud, endpoint string }
+
+func (a *azureAccess) add(c *cobra.Command, getenv func(string) string) {
+	f := c.Flags()
+	f.StringVar(&a.subscription, "subscription", "",
+		"Id of the subscription. AZURE_SUBSCRIPTION_ID, or the default one of the Azure CLI, if not given")
+	f.StringVar(&a.cloud, "cloud", aks.Clouds()[0], "One of "+strings.Join(aks.Clouds(), ", "))
+	f.StringVar(&a.endpoint, "arm-endpoint", getenv("AML_ARM_ENDPOINT"), "Where Azure's resource manager is")
+	// The only errors are a flag that is not there, and a second function for one.
+	_ = f.MarkHidden("arm-endpoint")
+	_ = c.RegisterFlagCompletionFunc("cloud", cobra.FixedCompletions(aks.Clouds(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// client is one for Azure. compute is the name that people know the cluster by,
+// if the command is about one. Nothing is sent.
+func (a *azureAccess) client(o *options, compute string) (*aks.Client, error) {
+	cloud, err := aks.CloudNamed(a.cloud, a.endpoint)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	subscription, err := aks.Subscription(a.subscription, o.Getenv, o.home())
+	if err != nil {
+		return nil, usageError{err}
+	}
+	settings := aks.Options{
+		Subscription: subscription, Cloud: cloud, Clock: o.Clock, Compute: compute,
+		Tell:     func(line string) { o.tell("%s", line) },
+		StateDir: o.folder("XDG_STATE_HOME", ".local", "state"),
+		CacheDir: o.folder("XDG_CACHE_HOME", ".cache"),
+	}
+	if o.Azure != nil {
+		o.Azure(&settings)
+	}
+	if settings.Credential == nil {
+		settings.Credential, err = aks.Credential(o.Getenv, cloud, settings.Transport)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return aks.New(settings)
+}
+
+func (o *options) home() string { return cmp.Or(o.Getenv("HOME"), o.Getenv("USERPROFILE")) }
+
+// folder is this program's own in the one that variable names, else in inHome.
+func (o *options) folder(variable string, inHome ...string) string {
+	base := o.Getenv(variable)
+	if base == "" {
+		base = filepath.Join(append([]string{o.home()}, inHome...)...)
+	}
+	return filepath.Join(base, "kubectl-aml")
+}
