@@ -14,7 +14,12 @@ import (
 )
 
 // azureAccess are the flags of every command that asks Azure.
-type azureAccess struct{ subscription, cloud, endpoint string }
+type azureAccess struct {
+	subscription, cloud, endpoint string
+	// compute is the name that people know the cluster by, if the command is
+	// about one: what Azure goes on with is kept under it.
+	compute string
+}
 
 func (a *azureAccess) add(c *cobra.Command, getenv func(string) string) {
 	f := c.Flags()
@@ -27,9 +32,8 @@ func (a *azureAccess) add(c *cobra.Command, getenv func(string) string) {
 	_ = c.RegisterFlagCompletionFunc("cloud", cobra.FixedCompletions(aks.Clouds(), cobra.ShellCompDirectiveNoFileComp))
 }
 
-// client is one for Azure. compute is the name that people know the cluster by,
-// if the command is about one. Nothing is sent.
-func (a *azureAccess) client(o *options, compute string) (*aks.Client, error) {
+// client is one for Azure. Nothing is sent.
+func (a *azureAccess) client(o *options) (*aks.Client, error) {
 	cloud, err := aks.CloudNamed(a.cloud, a.endpoint)
 	if err != nil {
 		return nil, usageError{err}
@@ -39,7 +43,7 @@ func (a *azureAccess) client(o *options, compute string) (*aks.Client, error) {
 		return nil, usageError{err}
 	}
 	settings := aks.Options{
-		Subscription: subscription, Cloud: cloud, Clock: o.Clock, Compute: compute,
+		Subscription: subscription, Cloud: cloud, Clock: o.Clock, Compute: a.compute,
 		Tell:     func(line string) { o.tell("%s", line) },
 		StateDir: o.folder("XDG_STATE_HOME", ".local", "state"),
 		CacheDir: o.folder("XDG_CACHE_HOME", ".cache"),
