@@ -5,6 +5,10 @@ package compute
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 )
@@ -56,4 +60,44 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Measure adds up the nodes that can take replicas: those that are Ready, not
+// cordoned and not kept for the control plane. CPUs are whole ones that they have,
+// whatever else runs there.
+func Measure(nodes []corev1.Node) Capacity {
+	var c Capacity
+	shapes := map[int]int{}
+	var order []int
+	for _, n := range nodes {
+		if !takesReplicas(n) {
+			continue
+		}
+		cpus := int(n.Status.Capacity.Cpu().MilliValue() / 1000)
+		c.Nodes++
+		c.CPUs += cpus
+		if shapes[cpus]++; shapes[cpus] == 1 {
+			order = append(order, cpus)
+		}
+	}
+	slices.Sort(order)
+	var told []string
+	for _, cpus := range order {
+		told = append(told, fmt.Sprintf("%d×%d", shapes[cpus], cpus))
+	}
+	c.Shape = strings.Join(told, "+")
+	return c
+}
+
+func takesReplicas(n corev1.Node) bool {
+	for _, t := range n.Spec.Taints {
+		control := t.Key == "node-role.kubernetes.io/control-plane" || t.Key == "node-role.kubernetes.io/master"
+		if control && t.Effect != corev1.TaintEffectPreferNoSchedule {
+			return false
+		}
+	}
+	ready := slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
+	return ready && !n.Spec.Unschedulable
 }
