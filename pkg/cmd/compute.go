@@ -46,6 +46,9 @@ func computeCode(err error) int {
 	if usage := (usageError{}); errors.As(err, &usage) {
 		return exitUsage
 	}
+	if code := recordCode(err); code != exitFailed {
+		return code
+	}
 	switch aks.ReasonOf(err) {
 	case aks.Conflict:
 		return exitConflict
@@ -82,6 +85,7 @@ func newCompute(o *options) *cobra.Command {
 		Use: "attach", Short: "Attach a cluster that is there already", Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(create, attach)
+	attach.AddCommand(newComputeAttachKubernetes(o))
+	c.AddCommand(create, attach, newComputeDetach(o), newComputeList(o, "list", "ls"), newComputeShow(o, nil), newComputeUse(o))
 	return c
 }

@@ -24,11 +24,11 @@ const (
 func newGet(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get",
-		Short: "List endpoints or versions",
+		Short: "List endpoints, versions or computes",
 		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newGetEndpoints(o), newGetVersions(o))
+	c.AddCommand(newGetEndpoints(o), newGetVersions(o), newComputeList(o, "computes", "compute"))
 	return c
 }
 

@@ -174,7 +174,7 @@ func Replace(ctx context.Context, kube kubernetes.Interface, old Record, next At
 func ClusterUID(ctx context.Context, kube kubernetes.Interface) (types.UID, error) {
 	ns, err := kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
-		return "", deniedAs("get the namespace "+metav1.NamespaceSystem, err)
+		return "", Denied("get the namespace "+metav1.NamespaceSystem, err)
 	}
 	return ns.UID, nil
 }

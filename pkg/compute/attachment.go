@@ -7,8 +7,10 @@
 package compute
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -104,4 +106,36 @@ func CheckName(name string) error {
 		return nil
 	}
 	return fmt.Errorf("compute name %q: write 3 to 24 letters, digits and -, a letter first, a letter or digit last", name)
+}
+
+// ParsePurpose reads a purpose as Azure ML v1 wrote it anywhere: FastProd,
+// FAST_PROD, fast-prod.
+func ParsePurpose(s string) (endpoint.Purpose, error) {
+	switch strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s)) {
+	case "fastprod":
+		return endpoint.FastProd, nil
+	case "devtest":
+		return endpoint.DevTest, nil
+	case "denseprod":
+		return "", errors.New("cluster purpose DenseProd was never supported by Azure ML's SDK v1: write FastProd or DevTest")
+	}
+	return "", fmt.Errorf("cluster purpose %q: write FastProd or DevTest", s)
+}
+
+// ParseLoadBalancer reads a type and a subnet as Azure ML v1 took them: one of two
+// types, and a subnet for the internal one only.
+func ParseLoadBalancer(kind, subnet string) (LoadBalancer, error) {
+	b := LoadBalancer{Subnet: subnet}
+	switch {
+	case strings.EqualFold(kind, string(PublicIP)):
+		b.Type = PublicIP
+	case strings.EqualFold(kind, string(Internal)):
+		b.Type = Internal
+	default:
+		return b, fmt.Errorf("load balancer type %q: write %s or %s", kind, PublicIP, Internal)
+	}
+	if subnet != "" && b.Type != Internal {
+		return b, fmt.Errorf("load balancer subnet %q: only with --load-balancer-type %s", subnet, Internal)
+	}
+	return b, nil
 }

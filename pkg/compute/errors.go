@@ -83,10 +83,12 @@ func denied(verb, resource string, err error) error {
 	if resource == "namespaces" {
 		right = verb + " the namespace " + SystemNamespace
 	}
-	return deniedAs(right, err)
+	return Denied(right, err)
 }
 
-func deniedAs(right string, err error) error {
+// Denied makes a *DeniedError of a refusal to do what right says, and leaves any
+// other error, and nil, as it is.
+func Denied(right string, err error) error {
 	if apierrors.IsForbidden(err) {
 		return &DeniedError{Right: right, Err: err}
 	}
