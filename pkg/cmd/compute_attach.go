@@ -133,8 +133,8 @@ func (o *options) answerAttached(name string, already bool) {
 func (o *options) attach(ctx context.Context, s *Session, a compute.Attachment, flags attachment) (compute.Record, bool, error) {
 	a.AttachedFrom, a.ToolVersion = o.Holder, version
 	a.AttachedAt = o.Clock.Now().UTC().Truncate(time.Second)
-	if r, err := compute.Read(ctx, s.Kube); err == nil && r.Name != a.Name {
-		return compute.Record{}, false, &compute.AttachedError{By: r}
+	if _, err := compute.Read(ctx, s.Kube); err == nil {
+		return compute.Attach(ctx, s.Kube, a)
 	}
 	if err := o.capable(ctx, s, a.Purpose, flags.skipCapacity); err != nil {
 		return compute.Record{}, false, err
