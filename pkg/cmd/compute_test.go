@@ -168,11 +168,11 @@ func TestAttachRefusesBeforeItWrites(t *testing.T) {
 		"all findings at once": {line: "lab --cluster-purpose Fun --load-balancer-type Big", says: "cluster purpose \"Fun\": write FastProd or DevTest\nload balancer type \"Big\"", code: 2},
 		"a subnet of a public balancer": {line: "lab --load-balancer-subnet s",
 			says: "load balancer subnet \"s\": only with --load-balancer-type InternalLoadBalancer", code: 2},
-		"no such context":       {line: "lab --context nowhere", says: `there is no context "nowhere" to attach`, code: 2},
-		"a server":              {line: "lab --server https://127.0.0.1:1", says: "a context is attached: leave out --server", code: 2},
-		"a context elsewhere":   {line: "other", says: `context "other" already, which leads to https://127.0.0.1:7443`, code: 3},
-		"too small":             {line: "lab", says: "the cluster has 2×4=8 vCPUs in 2 nodes; FastProd needs at least 12 vCPUs and 3 nodes. Use --cluster-purpose DevTest, or --skip-capacity-check", code: 4},
-		"an old cluster":        {line: "lab", says: "the cluster has Kubernetes v1.29.4 and endpoints need >=1.30.0-0: upgrade it first", code: 1, version: "v1.29.4"},
+		"no such context":     {line: "lab --context nowhere", says: `there is no context "nowhere" to attach`, code: 2},
+		"a server":            {line: "lab --server https://127.0.0.1:1", says: "a context is attached: leave out --server", code: 2},
+		"a context elsewhere": {line: "other", says: `context "other" already, which leads to https://127.0.0.1:7443`, code: 3},
+		"too small":           {line: "lab", says: "the cluster has 2×4=8 vCPUs in 2 nodes; FastProd needs at least 12 vCPUs and 3 nodes. Use --cluster-purpose DevTest, or --skip-capacity-check", code: 4},
+		"an old cluster":      {line: "lab", says: "the cluster has Kubernetes v1.29.4 and endpoints need >=1.30.0-0: upgrade it first", code: 1, version: "v1.29.4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
