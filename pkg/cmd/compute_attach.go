@@ -94,7 +94,8 @@ func (o *options) attachKubernetes(ctx context.Context, name, resourceID string,
 	}
 	from := cmp.Or(*o.flags.Context, config.CurrentContext)
 	if config.Contexts[from] == nil {
-		return usageError{fmt.Errorf("there is no context %q to attach: write --context; see kubectl config get-contexts", from)}
+		return usageError{fmt.Errorf("there is no context %q to attach: write --context; "+
+			"see kubectl config get-contexts", from)}
 	}
 	*o.flags.Context = from
 	a.Namespace = cmp.Or(*o.flags.Namespace, config.Contexts[from].Namespace, metav1.NamespaceDefault)
@@ -130,7 +131,9 @@ func (o *options) answerAttached(name string, already bool) {
 
 // attach checks the cluster of s and writes its record. Whoever it is attached by
 // already is told first: what else is wrong does not matter then.
-func (o *options) attach(ctx context.Context, s *Session, a compute.Attachment, flags attachment) (compute.Record, bool, error) {
+func (o *options) attach(
+	ctx context.Context, s *Session, a compute.Attachment, flags attachment,
+) (r compute.Record, already bool, err error) {
 	a.AttachedFrom, a.ToolVersion = o.Holder, version
 	a.AttachedAt = o.Clock.Now().UTC().Truncate(time.Second)
 	if _, err := compute.Read(ctx, s.Kube); err == nil {

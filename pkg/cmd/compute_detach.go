@@ -147,8 +147,8 @@ type servingError struct {
 }
 
 func (e servingError) Error() string {
-	return fmt.Sprintf("compute %s still has %s, which would go on serving: delete them with kubectl aml delete endpoint, "+
-		"or detach with --force", e.name, strings.Join(e.endpoints, ", "))
+	return fmt.Sprintf("compute %s still has %s, which would go on serving: "+
+		"delete them with kubectl aml delete endpoint, or detach with --force", e.name, strings.Join(e.endpoints, ", "))
 }
 
 // idle refuses a compute with endpoints, unless force is set. A user who may not

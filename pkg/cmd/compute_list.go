@@ -80,8 +80,8 @@ func (o *options) listComputes(format printer.Format) error {
 	}
 	items := make([]computeListed, 0, len(all))
 	l := printer.Listing{
-		Columns: []printer.Column{{Name: "Current"}, {Name: "Name"}, {Name: "Provider"}, {Name: "Namespace"}, {Name: "Server"},
-			{Name: "Context", Wide: true}, {Name: "Resource-Id", Wide: true}},
+		Columns: []printer.Column{{Name: "Current"}, {Name: "Name"}, {Name: "Provider"}, {Name: "Namespace"},
+			{Name: "Server"}, {Name: "Context", Wide: true}, {Name: "Resource-Id", Wide: true}},
 		Empty: "No computes in the kubeconfig: attach one with kubectl aml compute attach kubernetes -n NAME.",
 	}
 	for _, c := range all {

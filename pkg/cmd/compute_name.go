@@ -65,9 +65,10 @@ func (n computeName) of(args []string) (string, error) {
 func (o *options) offersComputes(c *cobra.Command) *cobra.Command {
 	c.ValidArgsFunction = o.completeComputes
 	// The only error is a second function for the same flag.
-	_ = c.RegisterFlagCompletionFunc("name", func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return o.completeComputes(c, nil, typed)
-	})
+	_ = c.RegisterFlagCompletionFunc("name",
+		func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return o.completeComputes(c, nil, typed)
+		})
 	return c
 }
 

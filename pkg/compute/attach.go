@@ -156,18 +156,19 @@ func Replace(ctx context.Context, kube kubernetes.Interface, old Record, next At
 	case now.UID != old.UID || (old.object != "" && now.object != old.object):
 		return Record{}, &StaleError{Have: old, Found: now}
 	}
-	forget(ctx, kube)
-	if _, err := create(ctx, kube, nextName, Record{Attachment: next, UID: old.UID}); err != nil {
+	forget(ctx, kube, "") // left by a change that was killed when it was all but done
+	written, err := create(ctx, kube, nextName, Record{Attachment: next, UID: old.UID})
+	if err != nil {
 		if apierrors.IsAlreadyExists(err) {
 			return Record{}, fmt.Errorf("somebody else is changing the record of compute %q: try again", old.Name)
 		}
 		return Record{}, denied("create", "configmaps", err)
 	}
 	if err := remove(ctx, kube, old, now.object); err != nil {
-		forget(context.WithoutCancel(ctx), kube)
+		forget(context.WithoutCancel(ctx), kube, written.object)
 		return Record{}, err
 	}
-	return finish(context.WithoutCancel(ctx), kube, Record{Attachment: next, UID: old.UID})
+	return finish(context.WithoutCancel(ctx), kube, written)
 }
 
 // ClusterUID is the UID of the namespace kube-system, which no two clusters share.

@@ -47,7 +47,7 @@ func (k Kubeconfig) Contexts() ([]Context, error) {
 			c.Server = cluster.Server
 		}
 		if c.Marker, err = marker(entry); err != nil {
-			c.Marker, c.Problem = nil, fmt.Errorf("context %q: %w; drop it with kubectl config delete-context %s", name, err, name)
+			c.Marker, c.Problem = nil, broken(name, err)
 		}
 		contexts = append(contexts, c)
 	}
@@ -195,7 +195,8 @@ func (f *files) bring(name string, source *clientcmdapi.Context, cluster *client
 ) (made []string, err error) {
 	there, in := f.cluster(source.Cluster)
 	if !sameCluster(there, cluster) {
-		if there != nil && !overwrite && !(was.made(madeCluster) && !f.used(name, source.Cluster, "")) {
+		ours := was.made(madeCluster) && !f.used(name, source.Cluster, "")
+		if there != nil && !overwrite && !ours {
 			return nil, entryError("cluster", source.Cluster)
 		}
 		if there == nil {
@@ -208,7 +209,8 @@ func (f *files) bring(name string, source *clientcmdapi.Context, cluster *client
 	}
 	known, in := f.user(source.AuthInfo)
 	if !sameUser(known, user) {
-		if known != nil && !overwrite && !(was.made(madeUser) && !f.used(name, "", source.AuthInfo)) {
+		ours := was.made(madeUser) && !f.used(name, "", source.AuthInfo)
+		if known != nil && !overwrite && !ours {
 			return nil, entryError("user", source.AuthInfo)
 		}
 		if known == nil {
@@ -276,7 +278,7 @@ func (k Kubeconfig) Remove(ctx context.Context, name string) error {
 		m, err := marker(c)
 		switch {
 		case err != nil:
-			return fmt.Errorf("context %q: %w; drop it with kubectl config delete-context %s", name, err, name)
+			return broken(name, err)
 		case m == nil:
 			return fmt.Errorf("context %q is no compute: drop it with kubectl config delete-context %s", name, name)
 		case !m.made(madeContext):
@@ -302,6 +304,11 @@ func (k Kubeconfig) Use(ctx context.Context, name string) error {
 		f.main().CurrentContext = name
 		return nil
 	})
+}
+
+// broken is for a context whose marker cannot be read.
+func broken(name string, err error) error {
+	return fmt.Errorf("context %q: %w; drop it with kubectl config delete-context %s", name, err, name)
 }
 
 func noContext(name string) error {

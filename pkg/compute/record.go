@@ -80,14 +80,19 @@ func finish(ctx context.Context, kube kubernetes.Interface, next Record) (Record
 	case err != nil:
 		return Record{}, err
 	}
-	forget(ctx, kube)
+	forget(ctx, kube, next.object)
 	return r, nil
 }
 
-// forget deletes what a record was being changed into. A failure does no harm
-// while there is a record: the next change writes it anew.
-func forget(ctx context.Context, kube kubernetes.Interface) {
-	_ = kube.CoreV1().ConfigMaps(SystemNamespace).Delete(ctx, nextName, metav1.DeleteOptions{})
+// forget deletes what a record was being changed into: the ConfigMap of the UID,
+// or, if it is empty, whichever there is. A failure does no harm while there is a
+// record: the next change writes it anew.
+func forget(ctx context.Context, kube kubernetes.Interface, object types.UID) {
+	var o metav1.DeleteOptions
+	if object != "" {
+		o.Preconditions = &metav1.Preconditions{UID: &object}
+	}
+	_ = kube.CoreV1().ConfigMaps(SystemNamespace).Delete(ctx, nextName, o)
 }
 
 func read(ctx context.Context, kube kubernetes.Interface, name string) (Record, error) {
@@ -102,7 +107,8 @@ func read(ctx context.Context, kube kubernetes.Interface, name string) (Record, 
 // place that nobody meant.
 func parse(cm *corev1.ConfigMap) (Record, error) {
 	bad := func(format string, args ...any) error {
-		return fmt.Errorf("the ConfigMap %s/%s is no record of an attachment: %s; look at it with kubectl get configmap -n %s %s -o yaml",
+		return fmt.Errorf("the ConfigMap %s/%s is no record of an attachment: %s; "+
+			"look at it with kubectl get configmap -n %s %s -o yaml",
 			SystemNamespace, cm.Name, fmt.Sprintf(format, args...), SystemNamespace, cm.Name)
 	}
 	text, ok := cm.Data[contentKey]
