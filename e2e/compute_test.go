@@ -21,6 +21,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -276,6 +277,11 @@ func TestComputeRecordIsReadByAllAndWrittenByFew(t *testing.T) {
 		t.Errorf("show says\n%s", out)
 	}
 	s.fails(3, []string{`already attached as "lab" by kubernetes-admin`}, s.attachArgs("mine")...)
+	_, err := s.admin.CoreV1().ConfigMaps(compute.SystemNamespace).Patch(t.Context(), compute.RecordName,
+		types.MergePatchType, []byte(`{"data":{"attachment.json":"{}"}}`), metav1.PatchOptions{})
+	if !apierrors.IsInvalid(err) {
+		t.Errorf("the record can be edited: %v", err)
+	}
 	s.fails(5, []string{"delete configmaps in the namespace aml-system"}, "compute", "detach", "lab")
 	if r := s.record(); r.Name != "lab" {
 		t.Errorf("the record says %s", r.Name)

@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/utils/clock"
 )
 
 // How long to wait for somebody else who writes the kubeconfig, and how long
@@ -105,7 +106,11 @@ func (k Kubeconfig) lock(ctx context.Context, path string) (unlock func(), err e
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
-	name, since := path+".lock", k.Clock.Now()
+	var wait clock.Clock = clock.RealClock{}
+	if k.Clock != nil {
+		wait = k.Clock
+	}
+	name, since := path+".lock", wait.Now()
 	for {
 		lock, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0)
 		if err == nil {
@@ -115,14 +120,14 @@ func (k Kubeconfig) lock(ctx context.Context, path string) (unlock func(), err e
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("the kubeconfig %s cannot be changed: %w; name another one with --kubeconfig", path, err)
 		}
-		if k.Clock.Since(since) >= lockPatience {
+		if wait.Since(since) >= lockPatience {
 			return nil, fmt.Errorf("the kubeconfig %s is locked by %s: if no kubectl is writing it, "+
 				"one was killed; delete that file and try again", path, name)
 		}
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for the lock %s of the kubeconfig: %w", name, ctx.Err())
-		case <-k.Clock.After(lockPause):
+		case <-wait.After(lockPause):
 		}
 	}
 }

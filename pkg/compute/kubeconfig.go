@@ -20,7 +20,8 @@ import (
 // contexts with a marker.
 type Kubeconfig struct {
 	Access clientcmd.ConfigAccess
-	Clock  clock.Clock
+	// Clock is for waiting while somebody else writes; nil is the real one.
+	Clock clock.Clock
 }
 
 // Context is a context of the kubeconfig.
