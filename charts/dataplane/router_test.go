@@ -151,18 +151,25 @@ func newRouter(t *testing.T, cluster *cluster, values string) *router {
 // startRouter starts Envoy with such files and does not wait for it.
 func startRouter(t *testing.T, cluster *cluster, files, slot map[string]string) *router {
 	t.Helper()
+	return startRouterWith(t, cluster, files, slot, nil)
+}
+
+// startRouterWith is startRouter with the files of a certificate.
+func startRouterWith(t *testing.T, cluster *cluster, files, slot, pair map[string]string) *router {
+	t.Helper()
 	envoy, err := engines.Envoy(t.Context(), cacheFolder(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &router{t: t, cluster: cluster, folder: t.TempDir(), ports: map[string]int{}}
-	for _, port := range []string{"8080", "9901", "9902"} {
+	for _, port := range []string{"8080", "8443", "9901", "9902"} {
 		r.ports[port] = freePort(t)
 	}
 	r.url = fmt.Sprintf("http://127.0.0.1:%d", r.ports["8080"])
 	r.metrics = fmt.Sprintf("http://127.0.0.1:%d", r.ports["9902"])
 	r.swap("router", files)
 	r.swap("auth", slot)
+	r.swap("tls", pair)
 	r.said = start(t, envoy, nil, "-c", filepath.Join(r.folder, "router", "bootstrap.yaml"),
 		"--disable-hot-restart", "--concurrency", "2", "--log-level", "warn",
 		"--drain-time-s", "1", "--drain-strategy", "immediate")

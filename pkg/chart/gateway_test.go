@@ -24,6 +24,9 @@ func TestAGatewayIsAskedForNothingItDoesNotDo(t *testing.T) {
 		"keys": {"routing: {mode: gateway, gateway: {name: public}}, " + blue,
 			"auth.mode: a gateway does not check the endpoint's keys: set auth.mode to none and let a policy of the gateway " +
 				"ask for credentials, or set routing.mode to router"},
+		"a certificate": {open + ", tls: {existingSecret: s, host: a.io}, " + blue,
+			"tls: with routing.mode gateway TLS ends at the Gateway: name the Secret in a listener of the Gateway and leave " +
+				"tls empty, or set routing.mode to router"},
 		"stickiness": {open + ", stickiness: {header: x-user}, " + blue,
 			"stickiness.header: a gateway draws a version for each request: leave it empty, or set routing.mode to router"},
 		"mirrors": {open + ", defaultVersion: blue, versions: {blue: {image: i}, green: {image: i, mirror: 0.5}}",

@@ -74,6 +74,11 @@ func TestRulesOfTheChart(t *testing.T) {
 			want: head + "auth.existingSecret: an endpoint with auth.mode none has no keys: leave it empty, " +
 				"or set auth.mode to key",
 		},
+		"a host name needs a certificate": {
+			values: "{tls: {host: score.example}}",
+			want: head + "tls.host: a host name is worth nothing without a certificate for it: name the Secret with it in " +
+				"tls.existingSecret, or leave the host empty",
+		},
 		"FastProd has more than one router": {
 			values: "{purpose: FastProd, router: {replicas: 1}}",
 			want: head + "router.replicas: an endpoint for FastProd has at least 2 routers: set 0 or 2 and more, " +

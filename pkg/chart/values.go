@@ -16,6 +16,7 @@ type Values struct {
 	Versions         map[string]VersionValues `json:"versions"`
 	Stickiness       StickinessValues         `json:"stickiness"`
 	Routing          RoutingValues            `json:"routing"`
+	TLS              TLSValues                `json:"tls"`
 	Router           RouterValues             `json:"router"`
 	Limiter          LimiterValues            `json:"limiter"`
 	ImagePullSecrets []string                 `json:"imagePullSecrets"`
@@ -77,6 +78,26 @@ type StickinessValues struct {
 type RangeValues struct {
 	Version string `json:"version"`
 	Until   int    `json:"until"`
+}
+
+// TLSValues name the certificate that the router shows.
+type TLSValues struct {
+	ExistingSecret string `json:"existingSecret"`
+	Host           string `json:"host"`
+}
+
+// WithTLS returns v with routers that speak TLS with the certificate in a
+// Secret, which is for host; without a Secret they speak plain HTTP. An endpoint
+// behind a Gateway stays as it is: there TLS is the Gateway's.
+func (v Values) WithTLS(secret, host string) Values {
+	if v.Routing.Mode == GatewayMode {
+		return v
+	}
+	v.TLS = TLSValues{ExistingSecret: secret, Host: host}
+	if secret == "" {
+		v.TLS.Host = ""
+	}
+	return v
 }
 
 // The modes of RoutingValues.

@@ -18,8 +18,15 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// defaultPort is the one that an http address need not name.
-const defaultPort = 80
+const (
+	// defaultPort and defaultTLSPort are those that an address need not name.
+	defaultPort    = 80
+	defaultTLSPort = 443
+	// tlsPort is the name of the port of a Service that speaks TLS, hostKey the
+	// annotation with the host name that its certificate is for.
+	tlsPort = "https"
+	hostKey = "kubectl-aml/tls-host"
+)
 
 // Address is where clients reach an endpoint.
 type Address struct {
@@ -46,15 +53,22 @@ func FindAddress(ctx context.Context, client kubernetes.Interface, namespace, en
 
 // AddressOf returns the address at which a Service is reached: that of its load
 // balancer; without one, its port on the node of a router, a ready one if there
-// is one; without that, its name, which only the cluster's own pods know.
+// is one; without that, its name, which only the cluster's own pods know. A
+// Service that speaks TLS is reached by https and, where it says so, under the
+// host name of its certificate.
 func AddressOf(service *corev1.Service, routers []corev1.Pod) Address {
 	var port, nodePort int32 = defaultPort, 0
+	url := httpURL
 	if len(service.Spec.Ports) > 0 {
 		port, nodePort = service.Spec.Ports[0].Port, service.Spec.Ports[0].NodePort
+		if service.Spec.Ports[0].Name == tlsPort {
+			url = httpsURL
+		}
 	}
+	named := service.Annotations[hostKey]
 	for _, ingress := range service.Status.LoadBalancer.Ingress {
 		if host := cmp.Or(ingress.Hostname, ingress.IP); host != "" {
-			return Address{URL: httpURL(host, port)}
+			return Address{URL: url(cmp.Or(named, host), port)}
 		}
 	}
 	pending := ""
@@ -62,14 +76,14 @@ func AddressOf(service *corev1.Service, routers []corev1.Pod) Address {
 		pending = "its load balancer has no address yet: "
 	}
 	if host := nodeOf(routers); host != "" && nodePort != 0 {
-		a := Address{URL: httpURL(host, nodePort)}
+		a := Address{URL: url(cmp.Or(named, host), nodePort)}
 		if pending != "" {
 			a.Note = pending + "until then it is reached at a node"
 		}
 		return a
 	}
 	return Address{
-		URL:  httpURL(service.Name+"."+service.Namespace+".svc", port),
+		URL:  url(cmp.Or(named, service.Name+"."+service.Namespace+".svc"), port),
 		Note: pending + "only pods of the cluster reach its address; from here call it with kubectl aml invoke",
 	}
 }
@@ -95,14 +109,18 @@ func nodeOf(routers []corev1.Pod) string {
 	return ""
 }
 
-func httpURL(host string, port int32) string {
-	if port != defaultPort {
-		return "http://" + hostPort(host, port)
+func httpURL(host string, port int32) string { return schemeURL("http", host, port, defaultPort) }
+
+func httpsURL(host string, port int32) string { return schemeURL("https", host, port, defaultTLSPort) }
+
+func schemeURL(scheme, host string, port, usual int32) string {
+	if port != usual {
+		return scheme + "://" + hostPort(host, port)
 	}
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	return "http://" + host
+	return scheme + "://" + host
 }
 
 func hostPort(host string, port int32) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }

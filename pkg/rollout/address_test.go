@@ -21,6 +21,15 @@ func service(kind corev1.ServiceType, port, nodePort int32, ingress ...corev1.Lo
 	}
 }
 
+// speaks makes the Service speak TLS, under a host name if there is one.
+func speaks(s *corev1.Service, host string) *corev1.Service {
+	s.Spec.Ports[0].Name = "https"
+	if host != "" {
+		s.Annotations = map[string]string{"kubectl-aml/tls-host": host}
+	}
+	return s
+}
+
 func routerOn(name, host string, ready corev1.ConditionStatus) corev1.Pod {
 	return corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "models", Labels: map[string]string{
@@ -61,6 +70,12 @@ func TestTheAddressIsWhereClientsReachTheEndpoint(t *testing.T) {
 			rollout.Address{URL: "http://10.0.0.1:30080"}},
 		"no router on a node": {service(corev1.ServiceTypeNodePort, 80, 30080), []corev1.Pod{leaving, routerOn("c", "", "False")},
 			rollout.Address{URL: "http://sentiment.models.svc", Note: inside}},
+		"TLS under the host name of the certificate": {speaks(service(corev1.ServiceTypeLoadBalancer, 443, 30443,
+			corev1.LoadBalancerIngress{IP: "20.1.2.3"}), "score.example"), two, rollout.Address{URL: "https://score.example"}},
+		"TLS without a host name": {speaks(service(corev1.ServiceTypeNodePort, 443, 30443), ""), two,
+			rollout.Address{URL: "https://10.0.0.2:30443"}},
+		"TLS inside of the cluster": {speaks(service(corev1.ServiceTypeClusterIP, 8443, 0), ""), two,
+			rollout.Address{URL: "https://sentiment.models.svc:8443", Note: inside}},
 		"inside of the cluster": {service(corev1.ServiceTypeClusterIP, 8080, 0), two,
 			rollout.Address{URL: "http://sentiment.models.svc:8080", Note: inside}},
 	} {

@@ -114,14 +114,10 @@ func (g Gateway) Address(hostnames []string) (a Address, dial string, err error)
 }
 
 func baseURL(l Listener, host string) string {
-	scheme, usual := "http", int32(defaultPort)
 	if l.Protocol == "HTTPS" {
-		scheme, usual = "https", 443
+		return httpsURL(host, l.Port)
 	}
-	if l.Port != usual {
-		return scheme + "://" + hostPort(host, l.Port)
-	}
-	return scheme + "://" + strings.TrimSuffix(hostPort(host, l.Port), fmt.Sprintf(":%d", l.Port))
+	return httpURL(host, l.Port)
 }
 
 // ParseGatewayName reads [NAMESPACE/]NAME.

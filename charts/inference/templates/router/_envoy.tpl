@@ -58,70 +58,26 @@ stats_config:
     buckets: [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]
 {{- end }}
 
-{{/* The listeners: 8080 for callers, 9902 for metrics and the drain. */}}
+{{/*
+The listeners: 8080 for callers, 9902 for metrics and the drain. With TLS callers have 8443, and 8080 is for the cluster.
+*/}}
 {{- define "inference.envoy.lds" -}}
 resources:
 - "@type": type.googleapis.com/envoy.config.listener.v3.Listener
   name: scoring
-  address: {socket_address: {address: 0.0.0.0, port_value: 8080}}
+  address: {socket_address: {address: 0.0.0.0, port_value: {{ .Values.tls.existingSecret | empty | ternary 8080 8443 }}}}
   per_connection_buffer_limit_bytes: 1048576
   filter_chains:
+  {{- if .Values.tls.existingSecret }}
+  - {{ include "inference.envoy.tls" . | nindent 4 | trim }}
+    filters:
+  {{- else }}
   - filters:
-    - name: hcm
-      typed_config:
-        "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-        stat_prefix: scoring
-        codec_type: AUTO
-        use_remote_address: true
-        # No peer is "internal": callers' own x-envoy-… headers are dropped.
-        internal_address_config: {cidr_ranges: [{address_prefix: 240.0.0.0, prefix_len: 32}]}
-        # The scoring server gives a caller's x-request-id back.
-        preserve_external_request_id: true
-        server_header_transformation: PASS_THROUGH
-        stream_idle_timeout: 0s
-        # A body that comes too slowly must not hold a replica for ever.
-        request_timeout: 300s
-        request_headers_timeout: 10s
-        drain_timeout: 5s
-        common_http_protocol_options: {idle_timeout: 300s, headers_with_underscores_action: ALLOW}
-        normalize_path: true
-        merge_slashes: true
-        # These change only answers that Envoy itself gives, never those of the model.
-        local_reply_config:
-          mappers:
-          # The auth slot refuses with 403; callers of Azure ML expect 401.
-          - filter: {status_code_filter: {comparison: {op: EQ, value: {default_value: 403, runtime_key: unused}}}}
-            status_code: 401
-            body: {inline_string: "missing or wrong key: send the header Authorization: Bearer KEY\n"}
-            headers_to_add: [{header: {key: www-authenticate, value: Bearer}}]
-          # No ready replica, or none that takes a connection: the model has not seen the request.
-          - filter: {response_flag_filter: {flags: [UH, UF, UO, NC]}}
-            status_code: 503
-            body: {inline_string: "no replica of the model is ready\n"}
-            headers_to_add: [{header: {key: retry-after, value: "1"}}]
-          # The replica went away in the middle: the model may have seen the request.
-          - filter: {response_flag_filter: {flags: [UC, UR, LR, UPE]}}
-            status_code: 502
-            body: {inline_string: "the replica went away before it answered\n"}
-          - filter: {response_flag_filter: {flags: [UT]}}
-            status_code: 504
-            body: {inline_string: "scoring timeout\n"}
-        rds:
-          route_config_name: scoring
-          config_source:
-            resource_api_version: V3
-            path_config_source: {path: /etc/aml/router/rds.yaml, watched_directory: {path: /etc/aml/router}}
-        # What goes over a WebSocket has no end, so no size either.
-        upgrade_configs:
-        - upgrade_type: websocket
-          filters:
-          {{- include "inference.envoy.auth" . | nindent 10 }}
-        http_filters:
-        - name: body_limit
-          typed_config:
-            "@type": type.googleapis.com/envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit
-            max_request_bytes: {{ int64 .Values.router.maxRequestBytes }}
-        {{- include "inference.envoy.auth" . | nindent 8 }}
+  {{- end }}
+    {{- include "inference.envoy.scoring" . | nindent 4 }}
+{{- if .Values.tls.existingSecret }}
+{{ include "inference.envoy.inside" . }}
+{{- end }}
 - "@type": type.googleapis.com/envoy.config.listener.v3.Listener
   name: metrics
   address: {socket_address: {address: 0.0.0.0, port_value: 9902}}
@@ -173,6 +129,65 @@ resources:
                           call(handle, "_self", "GET", "/-/wait")
                         end
                       end
+{{- end }}
+
+{{/* What callers speak to. */}}
+{{- define "inference.envoy.scoring" -}}
+- name: hcm
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+    stat_prefix: scoring
+    codec_type: AUTO
+    use_remote_address: true
+    # No peer is "internal": callers' own x-envoy-… headers are dropped.
+    internal_address_config: {cidr_ranges: [{address_prefix: 240.0.0.0, prefix_len: 32}]}
+    # The scoring server gives a caller's x-request-id back.
+    preserve_external_request_id: true
+    server_header_transformation: PASS_THROUGH
+    stream_idle_timeout: 0s
+    # A body that comes too slowly must not hold a replica for ever.
+    request_timeout: 300s
+    request_headers_timeout: 10s
+    drain_timeout: 5s
+    common_http_protocol_options: {idle_timeout: 300s, headers_with_underscores_action: ALLOW}
+    normalize_path: true
+    merge_slashes: true
+    # These change only answers that Envoy itself gives, never those of the model.
+    local_reply_config:
+      mappers:
+      # The auth slot refuses with 403; callers of Azure ML expect 401.
+      - filter: {status_code_filter: {comparison: {op: EQ, value: {default_value: 403, runtime_key: unused}}}}
+        status_code: 401
+        body: {inline_string: "missing or wrong key: send the header Authorization: Bearer KEY\n"}
+        headers_to_add: [{header: {key: www-authenticate, value: Bearer}}]
+      # No ready replica, or none that takes a connection: the model has not seen the request.
+      - filter: {response_flag_filter: {flags: [UH, UF, UO, NC]}}
+        status_code: 503
+        body: {inline_string: "no replica of the model is ready\n"}
+        headers_to_add: [{header: {key: retry-after, value: "1"}}]
+      # The replica went away in the middle: the model may have seen the request.
+      - filter: {response_flag_filter: {flags: [UC, UR, LR, UPE]}}
+        status_code: 502
+        body: {inline_string: "the replica went away before it answered\n"}
+      - filter: {response_flag_filter: {flags: [UT]}}
+        status_code: 504
+        body: {inline_string: "scoring timeout\n"}
+    rds:
+      route_config_name: scoring
+      config_source:
+        resource_api_version: V3
+        path_config_source: {path: /etc/aml/router/rds.yaml, watched_directory: {path: /etc/aml/router}}
+    # What goes over a WebSocket has no end, so no size either.
+    upgrade_configs:
+    - upgrade_type: websocket
+      filters:
+      {{- include "inference.envoy.auth" . | nindent 6 }}
+    http_filters:
+    - name: body_limit
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit
+        max_request_bytes: {{ int64 .Values.router.maxRequestBytes }}
+    {{- include "inference.envoy.auth" . | nindent 4 }}
 {{- end }}
 
 {{/* The last two filters: who is let in, and where a request goes. */}}

@@ -284,5 +284,6 @@ local function draw(handle) return next_draw() end
 {{/* The hash of all that the routers read from the ConfigMap while they run. */}}
 {{- define "inference.configHash" -}}
 {{- $blank := dict "hash" "" "Values" .Values "Release" .Release "Chart" .Chart "Files" .Files -}}
-{{- printf "%s\n%s\n%s" (include "inference.envoy.lds" .) (include "inference.envoy.cds" .) (include "inference.envoy.rds" $blank) | sha256sum | trunc 16 -}}
+{{- $tls := .Values.tls.existingSecret | empty | ternary "" (include "inference.envoy.sds" . | printf "\n%s") -}}
+{{- printf "%s\n%s\n%s%s" (include "inference.envoy.lds" .) (include "inference.envoy.cds" .) (include "inference.envoy.rds" $blank) $tls | sha256sum | trunc 16 -}}
 {{- end }}
