@@ -58,8 +58,8 @@ func newSecured(t *testing.T, c *cluster, pair map[string]string) *router {
 	return r
 }
 
-// dial is a handshake at the port of callers.
-func (r *router) dial(config *tls.Config) (tls.ConnectionState, error) {
+// handshake makes one at the port of callers.
+func (r *router) handshake(config *tls.Config) (tls.ConnectionState, error) {
 	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: config}
 	conn, err := dialer.DialContext(r.t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", r.ports["8443"]))
 	if err != nil {
@@ -86,7 +86,7 @@ func TestTLSHasTheVersionsAndProtocolsOfToday(t *testing.T) {
 		"1.0":              {tls.VersionTLS10, nil, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			state, err := r.dial(&tls.Config{RootCAs: trusted, ServerName: "score.example", NextProtos: test.speaks,
+			state, err := r.handshake(&tls.Config{RootCAs: trusted, ServerName: "score.example", NextProtos: test.speaks,
 				MinVersion: test.version, MaxVersion: test.version}) //nolint:gosec // what has to be refused
 			if (err != nil) != (test.want == "refused") {
 				t.Fatalf("the handshake ended with %v", err)
@@ -164,7 +164,7 @@ func TestACertificateIsRenewedUnderLoad(t *testing.T) {
 	pair, _ := certificate(t, 1)
 	r := newSecured(t, c, pair)
 	shown := func() int64 {
-		state, err := r.dial(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only its number is looked at
+		state, err := r.handshake(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only its number is looked at
 		if err != nil {
 			t.Errorf("a handshake failed: %v", err)
 			return 0
@@ -203,12 +203,12 @@ func TestARouterWithoutACertificateIsClosedAndNotReady(t *testing.T) {
 			c.addPod("blue")
 			r := startRouterWith(t, c, render(t, secured), authSlot(t, primary, secondary), pair)
 			eventually(t, 20*time.Second, "the router lives", func() bool { return r.get("/healthz").status == http.StatusOK })
-			if state, err := r.dial(&tls.Config{InsecureSkipVerify: true}); err == nil { //nolint:gosec // any would do
+			if state, err := r.handshake(&tls.Config{InsecureSkipVerify: true}); err == nil { //nolint:gosec // any would do
 				t.Fatalf("it spoke %s", tls.VersionName(state.Version))
 			}
 			r.swap("tls", second)
 			eventually(t, 20*time.Second, "a good pair", func() bool {
-				_, err := r.dial(&tls.Config{RootCAs: trusted, ServerName: "score.example"})
+				_, err := r.handshake(&tls.Config{RootCAs: trusted, ServerName: "score.example"})
 				return err == nil
 			})
 		})
