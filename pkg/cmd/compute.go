@@ -86,7 +86,7 @@ func newCompute(o *options) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	attach.AddCommand(newComputeAttachKubernetes(o))
-	c.AddCommand(create, attach, newComputeDetach(o))
+	c.AddCommand(create, attach, newComputeDetach(o), newComputeUpdateSSL(o))
 	c.AddCommand(newComputeList(o, "list", "ls"), newComputeShow(o, nil), newComputeUse(o))
 	return c
 }

@@ -15,16 +15,10 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// The Secret that azureml-fe left in the namespace default, with its files.
+// The files of LegacySecret, in the namespace default.
 const (
-	legacySecret    = "azuremlfessl"
 	legacyCertField = "cert.pem"
 	legacyKeyField  = "key.pem"
-)
-
-const (
-	managedByLabel = "app.kubernetes.io/managed-by"
-	managedBy      = "kubectl-aml"
 )
 
 // PutPair writes the pair into the Secret TLSSecret of the namespace, and makes
@@ -45,7 +39,7 @@ func putPair(ctx context.Context, kube kubernetes.Interface, namespace string, p
 	if apierrors.IsNotFound(err) {
 		_, err = secrets.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Name: TLSSecret, Namespace: namespace,
-				Labels: map[string]string{managedByLabel: managedBy}},
+				Labels: map[string]string{managedBy: us}},
 			Type: corev1.SecretTypeTLS, Data: data,
 		}, metav1.CreateOptions{})
 		return err
@@ -53,8 +47,8 @@ func putPair(ctx context.Context, kube kubernetes.Interface, namespace string, p
 	if err != nil {
 		return err
 	}
-	if found.Labels[managedByLabel] != managedBy {
-		return fmt.Errorf("it was made by somebody else: delete it, or label it %s=%s", managedByLabel, managedBy)
+	if found.Labels[managedBy] != us {
+		return fmt.Errorf("it was made by somebody else: delete it, or label it %s=%s", managedBy, us)
 	}
 	if found.Data == nil {
 		found.Data = map[string][]byte{}
@@ -69,7 +63,7 @@ func putPair(ctx context.Context, kube kubernetes.Interface, namespace string, p
 func DeletePair(ctx context.Context, kube kubernetes.Interface, namespace string) error {
 	secrets := kube.CoreV1().Secrets(namespace)
 	found, err := secrets.Get(ctx, TLSSecret, metav1.GetOptions{})
-	if err == nil && found.Labels[managedByLabel] == managedBy {
+	if err == nil && found.Labels[managedBy] == us {
 		err = secrets.Delete(ctx, TLSSecret, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &found.UID}})
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -80,8 +74,8 @@ func DeletePair(ctx context.Context, kube kubernetes.Interface, namespace string
 
 // LegacyPair reads the certificate that Azure ML v1 left in the cluster.
 func LegacyPair(ctx context.Context, kube kubernetes.Interface) (Pair, error) {
-	at := metav1.NamespaceDefault + "/" + legacySecret
-	found, err := kube.CoreV1().Secrets(metav1.NamespaceDefault).Get(ctx, legacySecret, metav1.GetOptions{})
+	at := metav1.NamespaceDefault + "/" + LegacySecret
+	found, err := kube.CoreV1().Secrets(metav1.NamespaceDefault).Get(ctx, LegacySecret, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return Pair{}, fmt.Errorf("there is no secret %s with a certificate of Azure ML v1: leave out --import-legacy-tls", at)
 	}
