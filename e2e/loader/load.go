@@ -5,6 +5,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +29,7 @@ func load(ctx context.Context, s settings, in io.Reader) Report {
 	var clients sync.WaitGroup
 	for range s.clients {
 		clients.Go(func() {
-			kept, single := client(false), client(true)
+			kept, single := s.client(false), s.client(true)
 			for i := range turns {
 				use := kept
 				if s.fresh > 0 && i%s.fresh == 0 {
@@ -79,11 +81,15 @@ func hand(ctx context.Context, s settings, in io.Reader, turns chan<- int) {
 	}
 }
 
-func client(single bool) *http.Client {
-	return &http.Client{
-		Timeout:   2 * time.Minute,
-		Transport: &http.Transport{DisableKeepAlives: single, MaxIdleConnsPerHost: 1},
+// client trusts the one authority that is given, if one is.
+func (s settings) client(single bool) *http.Client {
+	transport := &http.Transport{DisableKeepAlives: single, MaxIdleConnsPerHost: 1}
+	if s.authority != "" {
+		trusted := x509.NewCertPool()
+		trusted.AppendCertsFromPEM([]byte(s.authority))
+		transport.TLSClientConfig = &tls.Config{RootCAs: trusted}
 	}
+	return &http.Client{Timeout: 2 * time.Minute, Transport: transport}
 }
 
 // outcome is one answer, or the error that came instead.

@@ -73,6 +73,7 @@ type settings struct {
 	limit             time.Duration
 	fresh             int
 	callers           string
+	authority         string
 	numbered          bool
 }
 
@@ -123,6 +124,7 @@ func run(ctx context.Context, args []string) error {
 	f.DurationVar(&s.limit, "limit", 5*time.Minute, "")
 	f.BoolVar(&s.numbered, "numbered", false, "the body is the request's number, and so must be the answer's")
 	f.IntVar(&s.fresh, "fresh", 5, "every so many requests use a new connection; 0: none")
+	f.StringVar(&s.authority, "ca", "", "certificate, in PEM, of who signs the endpoint's; only for https")
 	f.StringVar(&s.callers, "callers", "", "header by which each request comes from a caller of its own")
 	if len(args) == 0 || args[0] != "run" {
 		return fmt.Errorf("write run, serve or sleep")

@@ -22,6 +22,7 @@ import (
 type attachment struct {
 	purpose, balancer, subnet    string
 	skipCapacity, overwrite, use bool
+	ssl                          sslFlags
 }
 
 func (a *attachment) add(c *cobra.Command) {
@@ -31,6 +32,7 @@ func (a *attachment) add(c *cobra.Command) {
 	f.StringVar(&a.balancer, "load-balancer-type", string(compute.PublicIP),
 		"How endpoints with a load balancer are reached: PublicIp or InternalLoadBalancer")
 	f.StringVar(&a.subnet, "load-balancer-subnet", "", "Subnet of the addresses of internal load balancers")
+	a.ssl.add(c)
 	f.BoolVar(&a.skipCapacity, "skip-capacity-check", false, "Attach a cluster however small it is")
 	f.BoolVar(&a.overwrite, "overwrite-existing", false, "Replace a context of this name that leads elsewhere")
 	f.BoolVar(&a.use, "set-context", false, "Make the compute's context the current one")
@@ -47,6 +49,9 @@ func (a *attachment) read(name string, provider compute.Provider) (compute.Attac
 	balancer, balancerErr := compute.ParseLoadBalancer(a.balancer, a.subnet)
 	if err := errors.Join(purposeErr, balancerErr); err != nil {
 		return compute.Attachment{}, usageError{err}
+	}
+	if err := a.ssl.check(balancer.Type); err != nil {
+		return compute.Attachment{}, err
 	}
 	return compute.Attachment{Name: name, Provider: provider, Purpose: purpose, LoadBalancer: balancer}, nil
 }
@@ -136,6 +141,9 @@ func (o *options) attach(
 ) (r compute.Record, already bool, err error) {
 	a.AttachedFrom, a.ToolVersion = o.Holder, version
 	a.AttachedAt = o.Clock.Now().UTC().Truncate(time.Second)
+	if a.TLS, err = flags.ssl.record(); err != nil {
+		return compute.Record{}, false, err
+	}
 	if _, err := compute.Read(ctx, s.Kube); err == nil {
 		return compute.Attach(ctx, s.Kube, a)
 	}
@@ -149,6 +157,11 @@ func (o *options) attach(
 	if len(left) > 0 {
 		o.tell("warning: Azure ML v1 left its front end in the cluster; when nothing uses it any more, delete it with\n  %s",
 			strings.Join(left, "\n  "))
+	}
+	if flags.ssl.given() {
+		if a.TLS, err = flags.ssl.apply(ctx, o, s, a.Namespace); err != nil {
+			return compute.Record{}, false, err
+		}
 	}
 	return compute.Attach(ctx, s.Kube, a)
 }

@@ -19,6 +19,8 @@ import (
 type sslFlags struct {
 	cname, cert, key, label, issuer string
 	overwrite, legacy               bool
+	// region is where Azure has the cluster, if that is known.
+	region string
 	// ordered says that cert-manager keeps the certificate that there is.
 	ordered bool
 }
@@ -38,7 +40,7 @@ func (f *sslFlags) add(c *cobra.Command) {
 }
 
 // given says that TLS is wanted.
-func (f *sslFlags) given() bool { return *f != sslFlags{} }
+func (f *sslFlags) given() bool { return *f != sslFlags{region: f.region, ordered: f.ordered} }
 
 // check refuses flags that do not go together, all at once. It reads no file and
 // asks no cluster.
@@ -72,16 +74,30 @@ func (f *sslFlags) check(balancer compute.BalancerType) error {
 	return nil
 }
 
-// apply brings the certificate into the compute's namespace, or has it ordered,
-// and returns what the record says of it. Before anything is changed, it refuses
-// a certificate that is not good for the host. The region is needed for a label.
-func (f *sslFlags) apply(ctx context.Context, o *options, s *Session, namespace, region string) (compute.TLS, error) {
+// record is what the record of the compute says of the certificate but when it
+// ends; nothing if TLS is not wanted.
+func (f *sslFlags) record() (compute.TLS, error) {
+	if !f.given() {
+		return compute.TLS{}, nil
+	}
 	t := compute.TLS{Host: strings.ToLower(f.cname), Secret: compute.TLSSecret, Issuer: f.issuer, DNSLabel: f.label}
 	if f.label != "" {
-		if region == "" {
-			return t, usageError{errors.New("the name of a label has the cluster's region in it: give --location")}
+		if f.region == "" {
+			return t, usageError{errors.New("the name of a label has the cluster's region in it, which is not known: " +
+				"give --location to compute update-ssl, or the whole name as --ssl-cname with a certificate")}
 		}
-		t.Host = fmt.Sprintf("%s.%s.cloudapp.azure.com", f.label, region)
+		t.Host = fmt.Sprintf("%s.%s.cloudapp.azure.com", f.label, f.region)
+	}
+	return t, nil
+}
+
+// apply brings the certificate into the compute's namespace, or has it ordered,
+// and returns what the record says of it. Before anything is changed, it refuses
+// a certificate that is not good for the host.
+func (f *sslFlags) apply(ctx context.Context, o *options, s *Session, namespace string) (compute.TLS, error) {
+	t, err := f.record()
+	if err != nil {
+		return t, err
 	}
 	if f.issuer != "" {
 		return t, compute.Order(ctx, s.Dynamic, namespace, t.Host, f.issuer, f.overwrite)

@@ -152,6 +152,25 @@ func TestACertificateIsOrderedAndRenewed(t *testing.T) {
 	}
 }
 
+func TestAComputeIsAttachedWithItsCertificate(t *testing.T) {
+	t.Parallel()
+	w := newComputeWorld(t, 3, 4)
+	w.certificate()
+	line := strings.Replace(ownCertificate, "update-ssl", "attach kubernetes", 1)
+	if r := w.compute(strings.Replace(line, "score.example", "b.example", 1)); r.code != 2 ||
+		!strings.Contains(r.err, "cert.pem is for score.example") {
+		t.Errorf("another host's ended with %d:\n%s%s", r.code, r.out, r.err)
+	}
+	for _, want := range []string{"compute/lab attached\n", "compute/lab unchanged (already attached)\n"} {
+		if r := w.compute(line); r.code != 0 || r.out != want {
+			t.Errorf("it ended with %d:\n%s%s", r.code, r.out, r.err)
+		}
+	}
+	if got := w.tls(); got.Host != "score.example" || got.Secret != "aml-tls" || got.Expires == nil {
+		t.Errorf("the record says %+v", got)
+	}
+}
+
 func TestUpdateSSLRefusesWhatDoesNotGoTogether(t *testing.T) {
 	t.Parallel()
 	w := newComputeWorld(t, 3, 4)
@@ -166,7 +185,7 @@ func TestUpdateSSLRefusesWhatDoesNotGoTogether(t *testing.T) {
 		"--ssl-overwrite-domain":        "for --ssl-leaf-domain-label only",
 		"--ssl-leaf-domain-label fraud": "Microsoft's certificates came from Azure ML's own service",
 		"--ssl-leaf-domain-label F --ssl-issuer i":                                         `leaf domain label "F"`,
-		"--ssl-leaf-domain-label fraud --ssl-issuer i":                                     "give --location",
+		"--ssl-leaf-domain-label fraud --ssl-issuer i":                                     "give --location to compute update-ssl",
 		"--ssl-cname a.b --ssl-leaf-domain-label fraud --ssl-issuer i":                     "two names",
 		"--ssl-cname b.example --ssl-cert-file cert.pem --ssl-key-file key.pem":            "cert.pem is for score.example, not for b.example",
 		"--ssl-cname score.example --ssl-cert-file none.pem --ssl-key-file key.pem":        "none.pem",

@@ -19,7 +19,6 @@ import (
 type sslChange struct {
 	sslFlags
 	renew, disable bool
-	region         string
 }
 
 // check refuses what does not go together.
@@ -157,7 +156,7 @@ func (o *options) changeSSL(ctx context.Context, s *Session, r compute.Record, f
 		return compute.DeletePair(ctx, s.Kube, r.Namespace)
 	}
 	f.ordered = r.TLS.Issuer != ""
-	t, err := f.apply(ctx, o, s, r.Namespace, f.region)
+	t, err := f.apply(ctx, o, s, r.Namespace)
 	if err != nil {
 		return err
 	}
