@@ -87,7 +87,7 @@ func TestTLSHasTheVersionsAndProtocolsOfToday(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			state, err := r.handshake(&tls.Config{RootCAs: trusted, ServerName: "score.example", NextProtos: test.speaks,
-				MinVersion: test.version, MaxVersion: test.version}) //nolint:gosec // what has to be refused
+				MinVersion: test.version, MaxVersion: test.version})
 			if (err != nil) != (test.want == "refused") {
 				t.Fatalf("the handshake ended with %v", err)
 			}
@@ -164,7 +164,7 @@ func TestACertificateIsRenewedUnderLoad(t *testing.T) {
 	pair, _ := certificate(t, 1)
 	r := newSecured(t, c, pair)
 	shown := func() int64 {
-		state, err := r.handshake(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only its number is looked at
+		state, err := r.handshake(&tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Errorf("a handshake failed: %v", err)
 			return 0
@@ -204,7 +204,7 @@ func TestARouterWithoutACertificateIsClosedAndNotReady(t *testing.T) {
 			c.addPod("blue")
 			r := startRouterWith(t, c, render(t, secured), authSlot(t, primary, secondary), pair)
 			eventually(t, 20*time.Second, "the router lives", func() bool { return r.get("/healthz").status == http.StatusOK })
-			if state, err := r.handshake(&tls.Config{InsecureSkipVerify: true}); err == nil { //nolint:gosec // any would do
+			if state, err := r.handshake(&tls.Config{InsecureSkipVerify: true}); err == nil {
 				t.Fatalf("it spoke %s", tls.VersionName(state.Version))
 			}
 			r.swap("tls", second)

@@ -59,9 +59,11 @@ func (f *sslFlags) check(balancer compute.BalancerType) error {
 		"--ssl-cname needs a certificate: give --ssl-cert-file and --ssl-key-file, or --import-legacy-tls")
 	need((files || f.legacy) && f.cname == "" && f.label == "", "a certificate needs its host name: give --ssl-cname")
 	need(f.overwrite && f.label == "", "--ssl-overwrite-domain is for --ssl-leaf-domain-label only")
-	need(f.issuer != "" && (f.label == "" || files || f.legacy), "--ssl-issuer is for a --ssl-leaf-domain-label without files")
-	need(f.label != "" && f.issuer == "" && !files && !f.legacy, "Microsoft's certificates came from Azure ML's own service: "+
-		"give --ssl-issuer, a ClusterIssuer of cert-manager, or --ssl-cert-file and --ssl-key-file")
+	need(f.issuer != "" && (f.label == "" || files || f.legacy),
+		"--ssl-issuer is for a --ssl-leaf-domain-label without files")
+	need(f.label != "" && f.issuer == "" && !files && !f.legacy,
+		"Microsoft's certificates came from Azure ML's own service: "+
+			"give --ssl-issuer, a ClusterIssuer of cert-manager, or --ssl-cert-file and --ssl-key-file")
 	if f.cname != "" {
 		wrong = append(wrong, compute.CheckHost(strings.ToLower(f.cname)))
 	}

@@ -31,7 +31,8 @@ func (f *sslChange) check(r compute.Record) error {
 	}
 	switch {
 	case set != 1:
-		return usageError{errors.New("say what to do, and one thing only: give a certificate, --ssl-renew or --ssl-disable")}
+		return usageError{errors.New("say what to do, and one thing only: " +
+			"give a certificate, --ssl-renew or --ssl-disable")}
 	case f.renew && r.TLS.Issuer == "":
 		return usageError{errors.New("only a certificate of an issuer can be renewed: bring the new one with " +
 			"--ssl-cert-file and --ssl-key-file")}
@@ -41,8 +42,8 @@ func (f *sslChange) check(r compute.Record) error {
 		}
 	}
 	if old := r.TLS.DNSLabel; f.label != "" && old != "" && old != f.label && !f.overwrite {
-		return usageError{fmt.Errorf("the compute has the label %s: write --ssl-overwrite-domain to give it %s instead; its "+
-			"callers have to follow", old, f.label)}
+		return usageError{fmt.Errorf("the compute has the label %s: write --ssl-overwrite-domain to give it %s instead; "+
+			"its callers have to follow", old, f.label)}
 	}
 	return nil
 }
@@ -57,9 +58,11 @@ func newComputeUpdateSSL(o *options) *cobra.Command {
 			"Turning TLS on or off is for endpoints that are deployed from then on; those that have to be deployed\n" +
 			"again are named.",
 		Example: "  # A certificate of your own, also to renew it\n" +
-			"  kubectl aml compute update-ssl fraud --ssl-cname score.example.com --ssl-cert-file cert.pem --ssl-key-file key.pem\n\n" +
+			"  kubectl aml compute update-ssl fraud --ssl-cname score.example.com \\\n" +
+			"    --ssl-cert-file cert.pem --ssl-key-file key.pem\n\n" +
 			"  # Azure's name for the address, and cert-manager's certificate\n" +
-			"  kubectl aml compute update-ssl fraud --ssl-leaf-domain-label fraud --location westeurope --ssl-issuer letsencrypt\n\n" +
+			"  kubectl aml compute update-ssl fraud --ssl-leaf-domain-label fraud \\\n" +
+			"    --location westeurope --ssl-issuer letsencrypt\n\n" +
 			"  # Plain HTTP again\n" +
 			"  kubectl aml compute update-ssl fraud --ssl-disable",
 	}, func(ctx context.Context, name string) error { return o.updateSSL(ctx, name, f) })
@@ -144,7 +147,8 @@ func (o *options) changeSSL(ctx context.Context, s *Session, r compute.Record, f
 			return err
 		}
 		if shown {
-			o.tell("note: secret %s/%s stays as long as endpoints show it: write the command again later", r.Namespace,
+			o.tell("note: secret %s/%s stays as long as endpoints show it: write the command again later",
+				r.Namespace,
 				cmp.Or(r.TLS.Secret, compute.TLSSecret))
 			return nil
 		}
@@ -162,7 +166,8 @@ func (o *options) changeSSL(ctx context.Context, s *Session, r compute.Record, f
 	}
 	next.TLS = t
 	if _, err := compute.Replace(ctx, s.Kube, r, next); err != nil {
-		return fmt.Errorf("the certificate is in place, but the record does not say so: %w; write the same command again", err)
+		return fmt.Errorf("the certificate is in place, but the record does not say so: %w; "+
+			"write the same command again", err)
 	}
 	return nil
 }

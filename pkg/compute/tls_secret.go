@@ -77,7 +77,8 @@ func LegacyPair(ctx context.Context, kube kubernetes.Interface) (Pair, error) {
 	at := metav1.NamespaceDefault + "/" + LegacySecret
 	found, err := kube.CoreV1().Secrets(metav1.NamespaceDefault).Get(ctx, LegacySecret, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return Pair{}, fmt.Errorf("there is no secret %s with a certificate of Azure ML v1: leave out --import-legacy-tls", at)
+		return Pair{}, fmt.Errorf("there is no secret %s with a certificate of Azure ML v1: leave out "+
+			"--import-legacy-tls", at)
 	}
 	if err != nil {
 		return Pair{}, fmt.Errorf("read secret %s: %w", at, err)
@@ -88,7 +89,9 @@ func LegacyPair(ctx context.Context, kube kubernetes.Interface) (Pair, error) {
 
 // SecuredBy lists the endpoints of the namespace by whether their routers show
 // the certificate of the Secret TLSSecret.
-func SecuredBy(ctx context.Context, kube kubernetes.Interface, namespace string) (secured, plain []string, err error) {
+func SecuredBy(
+	ctx context.Context, kube kubernetes.Interface, namespace string,
+) (secured, plain []string, err error) {
 	routers, err := kube.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{
 		LabelSelector: "app.kubernetes.io/name=inference,app.kubernetes.io/component=router"})
 	if err != nil {
