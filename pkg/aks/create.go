@@ -66,7 +66,7 @@ func (c *Client) begin(ctx context.Context, t Target, mc acs.ManagedCluster) (Cl
 	}
 	same := known && o.Kind == OperationCreate && o.RequestSHA256 == hash
 	switch {
-	case found && !(known && o.Kind == OperationCreate && now.operation() == o.Tag):
+	case found && (!known || o.Kind != OperationCreate || now.operation() != o.Tag):
 		return Cluster{}, nil, c.alreadyThere(now, o)
 	case found && !same:
 		return Cluster{}, nil, c.otherSettings(now, o)
@@ -173,7 +173,9 @@ func unknown(t Target, cause error) error {
 }
 
 // putOnce sends one request, and again only what Azure was too busy for.
-func (c *Client) putOnce(ctx context.Context, t Target, mc acs.ManagedCluster, o Operation) (Cluster, *creation, error) {
+func (c *Client) putOnce(
+	ctx context.Context, t Target, mc acs.ManagedCluster, o Operation,
+) (Cluster, *creation, error) {
 	clusters, err := c.clusters(t)
 	if err != nil {
 		return Cluster{}, nil, err

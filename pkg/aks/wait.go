@@ -91,7 +91,7 @@ func follow[T any](
 ) (result T, err error) {
 	progress := c.progress(t, start)
 	for !p.Done() {
-		resp, err := p.Poll(ctx)
+		resp, err := p.Poll(ctx) //nolint:bodyclose // azcore has read and closed it
 		if err != nil {
 			return result, c.explainPoll(ctx, err, t, progress.state)
 		}
