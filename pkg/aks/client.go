@@ -40,6 +40,8 @@ type Options struct {
 	// Compute is the name that people know the cluster by: messages that say how
 	// to go on use it. It is the cluster's own if empty.
 	Compute string
+	// After is kept with the operation that makes the cluster.
+	After *After
 }
 
 // Client speaks to Azure's resource manager.

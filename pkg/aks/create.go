@@ -81,7 +81,7 @@ func (c *Client) begin(ctx context.Context, t Target, mc acs.ManagedCluster) (Cl
 			StartedAt: c.options.Clock.Now().UTC().Round(time.Second),
 		}
 	}
-	o.resumeToken = ""
+	o.resumeToken, o.After = "", c.options.After
 	return c.put(ctx, t, mc, o)
 }
 
@@ -187,7 +187,7 @@ func (c *Client) putOnce(
 	var answer *http.Response
 	ctx = policy.WithCaptureResponse(policy.WithRetryOptions(ctx, retry), &answer)
 	creating, err := clusters.BeginCreateOrUpdate(ctx, t.ResourceGroup, t.Name, tagged(mc, o.Tag),
-		&acs.ManagedClustersClientBeginCreateOrUpdateOptions{IfNoneMatch: ptr.To("*")})
+		&acs.ManagedClustersClientBeginCreateOrUpdateOptions{IfNoneMatch: ptr.To(anyTag)})
 	if err != nil && !accepted(answer) {
 		return Cluster{}, nil, err
 	}

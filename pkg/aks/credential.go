@@ -129,3 +129,9 @@ func cut(text string, n int) string {
 	}
 	return strings.ToValidUTF8(text[:n], "") + "…"
 }
+
+// SignedOut tells whether an error is of somebody who is not signed in.
+func SignedOut(err error) bool {
+	var sign *signInError
+	return errors.As(err, &sign)
+}

@@ -152,6 +152,10 @@ func (n NetworkOptions) subnet(t Target, f *findings) *string {
 	return &id
 }
 
+// SubnetID is the id of the subnet of one's own that the nodes are in; empty for
+// the one that AKS makes.
+func (o ClusterOptions) SubnetID() string { return value(o.Network.subnet(o.Target, &findings{})) }
+
 // checkID refuses an id that is not of the kind of resource.
 func checkID(f *findings, flag, id, kind string) {
 	parsed, err := arm.ParseResourceID(id)

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 )
 
 // Operation is what is kept on this machine of work that Azure has begun, so
@@ -36,8 +38,20 @@ type Operation struct {
 	Tag           string    `json:"operationTag,omitempty"`
 	RequestSHA256 string    `json:"requestSHA256,omitempty"`
 	StartedAt     time.Time `json:"startedAt"`
+	// After is what is done when the cluster is there.
+	After *After `json:"after,omitempty"`
 	// resumeToken holds addresses that may be signed: it is not for anybody's eyes.
 	resumeToken string
+}
+
+// After is what becomes of a cluster when it is there.
+type After struct {
+	// Attachment is how it is attached.
+	Attachment compute.Attachment `json:"attachment"`
+	// Registry is the name or id of the registry that its nodes may pull from,
+	// Subnet the id of the subnet that the cluster may change; empty for none.
+	Registry string `json:"registry,omitempty"`
+	Subnet   string `json:"subnet,omitempty"`
 }
 
 // The kinds of operations.

@@ -253,3 +253,20 @@ func (o ClusterOptions) agents(facts Facts) int {
 	cpus := max(sku.CPUs, 1)
 	return max(compute.MinNodes, (compute.MinCPUs+cpus-1)/cpus)
 }
+
+// Needs are the vCPUs that the nodes of the cluster count against quotas with, by
+// family, and in all as cores.
+func (o ClusterOptions) Needs(facts Facts) map[string]int {
+	o = o.completed(facts)
+	needs := map[string]int{}
+	for _, p := range []struct {
+		size  string
+		count int
+	}{{o.Nodes.VMSize, o.Nodes.Count}, {o.GPU.VMSize, o.GPU.Count}} {
+		if sku, ok := facts.sku(p.size); ok && !sku.Estimated {
+			needs["cores"] += p.count * sku.CPUs
+			needs[sku.Family] += p.count * sku.CPUs
+		}
+	}
+	return needs
+}

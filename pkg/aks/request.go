@@ -60,8 +60,11 @@ func (c *catcher) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	c.request = Request{Method: r.Method, URL: r.URL.String(), Body: body, Headers: map[string]string{}}
-	for _, name := range []string{"Content-Type", "If-None-Match"} {
-		c.request.Headers[name] = r.Header.Get(name)
+	// The SDK writes some names in small letters.
+	for name, values := range r.Header {
+		if name = http.CanonicalHeaderKey(name); name == "Content-Type" || name == "If-None-Match" {
+			c.request.Headers[name] = values[0]
+		}
 	}
 	return nil, errCaught
 }

@@ -85,8 +85,10 @@ func newCompute(o *options) *cobra.Command {
 		Use: "attach", Short: "Attach a cluster that is there already", Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	attach.AddCommand(newComputeAttachKubernetes(o))
-	c.AddCommand(create, attach, newComputeDetach(o), newComputeUpdateSSL(o))
-	c.AddCommand(newComputeList(o, "list", "ls"), newComputeShow(o, nil), newComputeUse(o))
+	create.AddCommand(newCreateAKS(o))
+	attach.AddCommand(newComputeAttachKubernetes(o), newComputeAttachAKS(o))
+	c.AddCommand(create, attach, newComputeDetach(o), newComputeDelete(o), newComputeWait(o), newComputeUpdateSSL(o))
+	c.AddCommand(newComputeList(o, "list", "ls"), newComputeShow(o), newComputeUse(o), newComputeGetCredentials(o),
+		newComputeVersions(o), newComputeToken(o))
 	return c
 }

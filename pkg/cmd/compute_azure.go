@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
@@ -34,13 +35,22 @@ func (a *azureAccess) add(c *cobra.Command, getenv func(string) string) {
 
 // client is one for Azure. Nothing is sent.
 func (a *azureAccess) client(o *options) (*aks.Client, error) {
+	settings, err := a.settings(o)
+	if err != nil {
+		return nil, err
+	}
+	return aks.New(settings)
+}
+
+// settings say how Azure is reached.
+func (a *azureAccess) settings(o *options) (aks.Options, error) {
 	cloud, err := aks.CloudNamed(a.cloud, a.endpoint)
 	if err != nil {
-		return nil, usageError{err}
+		return aks.Options{}, usageError{err}
 	}
 	subscription, err := aks.Subscription(a.subscription, o.Getenv, o.home())
 	if err != nil {
-		return nil, usageError{err}
+		return aks.Options{}, usageError{err}
 	}
 	settings := aks.Options{
 		Subscription: subscription, Cloud: cloud, Clock: o.Clock, Compute: a.compute,
@@ -53,11 +63,24 @@ func (a *azureAccess) client(o *options) (*aks.Client, error) {
 	}
 	if settings.Credential == nil {
 		settings.Credential, err = aks.Credential(o.Getenv, cloud, settings.Transport)
-		if err != nil {
-			return nil, err
-		}
 	}
-	return aks.New(settings)
+	return settings, err
+}
+
+// credential signs in without a subscription.
+func (a *azureAccess) credential(o *options) (azcore.TokenCredential, error) {
+	where, err := aks.CloudNamed(a.cloud, a.endpoint)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	settings := aks.Options{Cloud: where}
+	if o.Azure != nil {
+		o.Azure(&settings)
+	}
+	if settings.Credential != nil {
+		return settings.Credential, nil
+	}
+	return aks.Credential(o.Getenv, where, settings.Transport)
 }
 
 func (o *options) home() string { return cmp.Or(o.Getenv("HOME"), o.Getenv("USERPROFILE")) }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 )
@@ -39,16 +40,12 @@ type computeShown struct {
 	Record *compute.Attachment `json:"record,omitempty"`
 	liveCluster
 	// Azure is what Azure tells of a cluster of AKS.
-	Azure any `json:"azure,omitempty"`
+	Azure *aks.Cluster `json:"azure,omitempty"`
 }
 
-// azureHalf asks Azure about the cluster of a marker, beside what the cluster is
-// asked. Its error is a warning: what the cluster says is shown all the same.
-type azureHalf func(ctx context.Context, m compute.Marker) (any, error)
-
-// newComputeShow shows a compute. ask is asked about clusters of AKS; nil asks
-// nobody.
-func newComputeShow(o *options, ask azureHalf) *cobra.Command {
+// newComputeShow shows a compute.
+func newComputeShow(o *options) *cobra.Command {
+	var access azureAccess
 	var output string
 	c := o.named(&cobra.Command{
 		Use:   "show",
@@ -66,12 +63,13 @@ func newComputeShow(o *options, ask azureHalf) *cobra.Command {
 		if err != nil {
 			return usageError{fmt.Errorf("%w, %s", err, formatID)}
 		}
-		shown, err := o.showCompute(ctx, name, ask)
+		shown, err := o.showCompute(ctx, name, &access)
 		if err != nil {
 			return err
 		}
 		return shown.listing(o.Clock.Now()).Print(o.Streams.Out, o.Streams.ErrOut, format)
 	})
+	access.add(c, o.Getenv)
 	c.Flags().StringVarP(&output, "output", "o", "", "Output format. One of: table, wide, json, yaml, name, id")
 	completesFormats(c, "table", "wide", "json", "yaml", "name", formatID)
 	return o.offersComputes(c)
@@ -92,7 +90,7 @@ func (o *options) showID(name string) error {
 }
 
 // showCompute asks the cluster, and Azure, at once.
-func (o *options) showCompute(ctx context.Context, name string, ask azureHalf) (computeShown, error) {
+func (o *options) showCompute(ctx context.Context, name string, access *azureAccess) (computeShown, error) {
 	c, ok, err := o.computeContext(name)
 	if err != nil {
 		return computeShown{}, err
@@ -110,8 +108,8 @@ func (o *options) showCompute(ctx context.Context, name string, ask azureHalf) (
 	azure := make(chan error, 1)
 	go func() {
 		var err error
-		if ask != nil && c.Marker.Provider == compute.AKS {
-			shown.Azure, err = ask(limited, *c.Marker)
+		if c.Marker.Provider == compute.AKS {
+			shown.Azure, err = o.askAzure(limited, *c.Marker, access)
 		}
 		azure <- err
 	}()
@@ -126,6 +124,24 @@ func (o *options) showCompute(ctx context.Context, name string, ask azureHalf) (
 	shown.liveCluster = live
 	shown.judge(*c.Marker, record, err)
 	return shown, nil
+}
+
+// askAzure is what Azure tells of the cluster, beside what the cluster is asked.
+func (o *options) askAzure(ctx context.Context, m compute.Marker, access *azureAccess) (*aks.Cluster, error) {
+	t, err := aks.ParseTarget(m.ResourceID)
+	if err != nil {
+		return nil, err
+	}
+	access.subscription, access.compute = cmp.Or(access.subscription, t.Subscription), m.Name
+	client, err := access.client(o)
+	if err != nil {
+		return nil, err
+	}
+	now, err := client.Get(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return &now, nil
 }
 
 // judge sets the state by the record that was found, or by why it was not.

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package aks
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
+	"github.com/google/uuid"
+	"k8s.io/utils/ptr"
+)
+
+// The ids of Azure's built-in roles that a cluster is given.
+const (
+	acrPull            = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+	networkContributor = "4d97b98b-1d4f-4787-a291-c67834d212e7"
+)
+
+// kubelet is the name of the nodes' identity among those of a cluster.
+const kubelet = "kubeletidentity"
+
+// Assign gives a new cluster the roles that it needs for what comes after: its
+// nodes the right to pull from the registry, the cluster itself that to use the
+// subnet. Doing it again changes nothing. A role that cannot be given is a
+// warning, with the line of az that gives it: the cluster is there all the same.
+func (c *Client) Assign(ctx context.Context, now Cluster, after After) (warnings []string) {
+	give := func(scope, role, roleName, principal string) {
+		err := c.assign(ctx, scope, role, principal)
+		if err == nil {
+			return
+		}
+		warnings = append(warnings, c.explain(err, now.Target).Error()+": give the role with az role assignment create --role '"+
+			roleName+"' --assignee-object-id "+principal+" --assignee-principal-type ServicePrincipal --scope "+scope)
+	}
+	if after.Registry != "" {
+		id, err := c.registryID(ctx, now.Target, after.Registry)
+		nodes := nodeIdentity(now)
+		switch {
+		case err != nil:
+			warnings = append(warnings, err.Error())
+		case nodes == "":
+			warnings = append(warnings, "the cluster has no identity of its nodes that could pull from "+after.Registry)
+		default:
+			give(id, acrPull, "AcrPull", nodes)
+		}
+	}
+	if id := now.Raw.Identity; after.Subnet != "" && id != nil && value(id.PrincipalID) != "" {
+		give(after.Subnet, networkContributor, "Network Contributor", *id.PrincipalID)
+	} else if after.Subnet != "" {
+		warnings = append(warnings, "the cluster's identity needs the role Network Contributor on "+after.Subnet+
+			", or its load balancers get no address there")
+	}
+	return warnings
+}
+
+func nodeIdentity(now Cluster) string {
+	if now.Raw.Properties == nil || now.Raw.Properties.IdentityProfile[kubelet] == nil {
+		return ""
+	}
+	return value(now.Raw.Properties.IdentityProfile[kubelet].ObjectID)
+}
+
+// assign gives a role. The name of the assignment is made of what it says, so
+// that a second one is the same.
+func (c *Client) assign(ctx context.Context, scope, role, principal string) error {
+	client, err := armauthorization.NewRoleAssignmentsClient(c.options.Subscription, c.options.Credential, c.arm)
+	if err != nil {
+		return err
+	}
+	at, err := arm.ParseResourceID(scope)
+	if err != nil {
+		return err
+	}
+	name := uuid.NewSHA1(uuid.NameSpaceURL, []byte(strings.ToLower(scope+"|"+principal+"|"+role)))
+	_, err = client.Create(ctx, scope, name.String(), armauthorization.RoleAssignmentCreateParameters{
+		Properties: &armauthorization.RoleAssignmentProperties{
+			PrincipalID: ptr.To(principal), PrincipalType: ptr.To(armauthorization.PrincipalTypeServicePrincipal),
+			RoleDefinitionID: ptr.To("/subscriptions/" + at.SubscriptionID +
+				"/providers/Microsoft.Authorization/roleDefinitions/" + role),
+		},
+	}, nil)
+	// Somebody has given it under another name.
+	if response := (*azcore.ResponseError)(nil); errors.As(err, &response) && response.ErrorCode == "RoleAssignmentExists" {
+		return nil
+	}
+	return err
+}
+
+// registryVersion is the version of the API of registries.
+const registryVersion = "2023-07-01"
+
+// registryID is the id of a registry of the subscription that is known by its name.
+func (c *Client) registryID(ctx context.Context, t Target, registry string) (string, error) {
+	if strings.Contains(registry, "/") {
+		f := &findings{}
+		checkID(f, "--attach-acr", registry, "Microsoft.ContainerRegistry/registries")
+		return registry, errors.Join(f.refused...)
+	}
+	var found struct {
+		Value []struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		} `json:"value"`
+	}
+	err := c.read(ctx, registryVersion, &found, "subscriptions", t.Subscription, "providers", "Microsoft.ContainerRegistry",
+		"registries")
+	if err != nil {
+		return "", c.explain(err, t)
+	}
+	for _, r := range found.Value {
+		if strings.EqualFold(r.Name, strings.TrimSuffix(registry, ".azurecr.io")) {
+			return r.ID, nil
+		}
+	}
+	return "", fail(NotFound, nil, "--attach-acr %s: the subscription has no such registry: write its id", registry)
+}
+
+// read gets a resource that there is no client for here.
+func (c *Client) read(ctx context.Context, version string, into any, path ...string) error {
+	client, err := arm.NewClient("aml", "v1.0.0", c.options.Credential, c.arm)
+	if err != nil {
+		return err
+	}
+	request, err := runtime.NewRequest(ctx, http.MethodGet, runtime.JoinPaths(client.Endpoint(), path...))
+	if err != nil {
+		return err
+	}
+	query := request.Raw().URL.Query()
+	query.Set("api-version", version)
+	request.Raw().URL.RawQuery = query.Encode()
+	response, err := client.Pipeline().Do(request)
+	if err != nil {
+		return err
+	}
+	if !runtime.HasStatusCode(response, http.StatusOK) {
+		return runtime.NewResponseError(response)
+	}
+	return runtime.UnmarshalAsJSON(response, into)
+}
