@@ -24,8 +24,8 @@ const (
 	GPUTaint = "sku=gpu:NoSchedule"
 )
 
-// maxNodes is AKS's limit for a pool.
-const maxNodes = 1000
+// MaxNodes is AKS's limit for a pool.
+const MaxNodes = 1000
 
 // pools are the pools of nodes: the first, and one with GPUs if it is asked for.
 func (o ClusterOptions) pools(facts Facts, f *findings) []*acs.ManagedClusterAgentPoolProfile {
@@ -52,8 +52,8 @@ func (o ClusterOptions) pools(facts Facts, f *findings) []*acs.ManagedClusterAge
 
 // checkCount refuses a number of nodes that a pool cannot have.
 func checkCount(f *findings, flag string, count, least int) {
-	if count < least || count > maxNodes {
-		f.refuse("%s %d: write %d to %d", flag, count, least, maxNodes)
+	if count < least || count > MaxNodes {
+		f.refuse("%s %d: write %d to %d", flag, count, least, MaxNodes)
 	}
 }
 

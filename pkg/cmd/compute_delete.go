@@ -139,7 +139,7 @@ func (o *options) confirm(yes bool, name, what string) error {
 	if yes {
 		return nil
 	}
-	o.tell("This deletes %s. Type the name of the compute, %s, to go on:", what, name)
+	o.tell("This deletes %s. Type its name, %s, to go on:", what, name)
 	line, err := bufio.NewReader(o.Streams.In).ReadString('\n')
 	if strings.TrimSpace(line) == name {
 		return nil

@@ -116,7 +116,7 @@ func NewRoot(env Env) *cobra.Command {
 		"files":   {newInit(o), newValidate(o), newExplain(o), newImport(o)},
 		"call":    {newInvoke(o), newKeys(o)},
 		"compute": {newCompute(o)},
-		"azure":   {newService(o), newEndpoint(o)},
+		"azure":   {newService(o), newEndpoint(o), newComputeTarget(o)},
 		"plugin.": {newVersion(o), newOptions(o)},
 	}
 	for _, g := range []cobra.Group{
