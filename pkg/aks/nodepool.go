@@ -4,6 +4,7 @@
 package aks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -158,6 +159,9 @@ func (c *Client) PutPool(ctx context.Context, t Target, name string, pool acs.Ag
 	}
 	options := &acs.AgentPoolsClientBeginCreateOrUpdateOptions{}
 	if isNew {
+		if _, err := c.GetPool(ctx, t, name); err == nil || !gone(err) {
+			return cmp.Or(err, error(fail(Conflict, nil, "node pool %s of %s is there already: take another name", name, t.label())))
+		}
 		options.IfNoneMatch = ptr.To(anyTag)
 	} else {
 		options.IfMatch = pool.Properties.ETag

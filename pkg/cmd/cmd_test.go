@@ -56,6 +56,8 @@ type world struct {
 	heard func(text string)
 	// ctx is the test's if nil.
 	ctx context.Context
+	// change changes more of the environment; it may be nil.
+	change func(*cmd.Env)
 }
 
 func newWorld(t *testing.T) *world {
@@ -119,6 +121,9 @@ func (w *world) run(args ...string) said {
 		env.Clock = w.clock
 	}
 	env.Terminal = w.terminal
+	if w.change != nil {
+		w.change(&env)
+	}
 	root := cmd.NewRoot(env)
 	root.SetArgs(cmd.LongFlags(root, args))
 	err := root.ExecuteContext(w.context())
