@@ -4,7 +4,6 @@
 package aks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -92,7 +91,8 @@ func (o PoolOptions) gpu(p *acs.ManagedClusterAgentPoolProfileProperties, facts 
 	if !slices.ContainsFunc(p.NodeTaints, func(t *string) bool { return *t == GPUTaint }) {
 		p.NodeTaints = append(p.NodeTaints, ptr.To(GPUTaint))
 	}
-	if driver := oneOf(f, "--gpu-driver", GPUOptions{Driver: o.Driver}.driver(), acs.PossibleGPUDriverValues()); driver != nil {
+	driver := oneOf(f, "--gpu-driver", GPUOptions{Driver: o.Driver}.driver(), acs.PossibleGPUDriverValues())
+	if driver != nil {
 		p.GpuProfile = &acs.GPUProfile{Driver: driver}
 	}
 }
@@ -159,8 +159,11 @@ func (c *Client) PutPool(ctx context.Context, t Target, name string, pool acs.Ag
 	}
 	options := &acs.AgentPoolsClientBeginCreateOrUpdateOptions{}
 	if isNew {
-		if _, err := c.GetPool(ctx, t, name); err == nil || !gone(err) {
-			return cmp.Or(err, error(fail(Conflict, nil, "node pool %s of %s is there already: take another name", name, t.label())))
+		switch _, err := c.GetPool(ctx, t, name); {
+		case err == nil:
+			return fail(Conflict, nil, "node pool %s of %s is there already: take another name", name, t.label())
+		case !gone(err):
+			return err
 		}
 		options.IfNoneMatch = ptr.To(anyTag)
 	} else {

@@ -6,6 +6,7 @@ package aks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -36,8 +37,9 @@ func (c *Client) Assign(ctx context.Context, now Cluster, after After) (warnings
 		if err == nil {
 			return
 		}
-		warnings = append(warnings, c.explain(err, now.Target).Error()+": give the role with az role assignment create --role '"+
-			roleName+"' --assignee-object-id "+principal+" --assignee-principal-type ServicePrincipal --scope "+scope)
+		warnings = append(warnings, fmt.Sprintf("%s: give the role with az role assignment create --role '%s' "+
+			"--assignee-object-id %s --assignee-principal-type ServicePrincipal --scope %s",
+			c.explain(err, now.Target), roleName, principal, scope))
 	}
 	if after.Registry != "" {
 		id, err := c.registryID(ctx, now.Target, after.Registry)
@@ -87,7 +89,8 @@ func (c *Client) assign(ctx context.Context, scope, role, principal string) erro
 		},
 	}, nil)
 	// Somebody has given it under another name.
-	if response := (*azcore.ResponseError)(nil); errors.As(err, &response) && response.ErrorCode == "RoleAssignmentExists" {
+	response := (*azcore.ResponseError)(nil)
+	if errors.As(err, &response) && response.ErrorCode == "RoleAssignmentExists" {
 		return nil
 	}
 	return err
@@ -109,8 +112,8 @@ func (c *Client) registryID(ctx context.Context, t Target, registry string) (str
 			Name string `json:"name"`
 		} `json:"value"`
 	}
-	err := c.read(ctx, registryVersion, &found, "subscriptions", t.Subscription, "providers", "Microsoft.ContainerRegistry",
-		"registries")
+	err := c.read(ctx, registryVersion, &found, "subscriptions", t.Subscription,
+		"providers", "Microsoft.ContainerRegistry", "registries")
 	if err != nil {
 		return "", c.explain(err, t)
 	}
@@ -139,6 +142,7 @@ func (c *Client) read(ctx context.Context, version string, into any, path ...str
 	if err != nil {
 		return err
 	}
+	defer response.Body.Close()
 	if !runtime.HasStatusCode(response, http.StatusOK) {
 		return runtime.NewResponseError(response)
 	}

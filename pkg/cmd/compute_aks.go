@@ -139,7 +139,7 @@ type joining struct {
 // join attaches a cluster of Azure: it gets its credentials, writes the record and
 // then the context. What is done already is not done again.
 func (o *options) join(ctx context.Context, client *aks.Client, t aks.Target, j joining) (already bool, err error) {
-	config, err := client.Credentials(ctx, t, j.wayIn.options())
+	config, err := client.Credentials(ctx, t, j.options())
 	if err != nil {
 		return false, err
 	}

@@ -60,7 +60,7 @@ func (o *options) attachAKS(ctx context.Context, name string, f *attachAKS) (alr
 	if !ok {
 		return false, usageError{errors.New("which cluster: write -i ID, or -g GROUP and --cluster-name CLUSTER")}
 	}
-	f.clusterFlags.compute = name
+	f.compute = name
 	client, err := f.client(o)
 	if err != nil {
 		return false, err
@@ -86,7 +86,7 @@ func (o *options) attachAKS(ctx context.Context, name string, f *attachAKS) (alr
 // answer.
 func (o *options) attachable(now aks.Cluster) error {
 	if strings.EqualFold(now.Power, "Stopped") {
-		return fmt.Errorf("cluster %s is stopped: start it with az aks start -g %s -n %s", now.Name, now.ResourceGroup, now.Name)
+		return fmt.Errorf("cluster %s is stopped: start it with az aks start -g %s -n %[1]s", now.Name, now.ResourceGroup)
 	}
 	if now.LoadBalancerSKU == "basic" {
 		o.tell("warning: the cluster has a basic load balancer, which is out of support since 30 September 2025: " +

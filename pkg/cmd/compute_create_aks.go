@@ -135,7 +135,8 @@ func (o *options) finish(ctx context.Context, client *aks.Client, now aks.Cluste
 		o.tell("warning: %s", warning)
 	}
 	if _, err := o.join(ctx, client, now.Target, j); err != nil {
-		return fmt.Errorf("the cluster is there and not attached yet: %w; then run kubectl aml compute wait -n %s", err, j.record.Name)
+		return fmt.Errorf("the cluster is there and not attached yet: %w; then run kubectl aml compute wait -n %s",
+			err, j.record.Name)
 	}
 	return client.Forget(now.Target)
 }

@@ -72,7 +72,7 @@ func (f *createFlags) addNodes(c *cobra.Command) {
 	s.StringVar(&g.VMSize, "gpu-node-vm-size", "", "Size of the nodes of a second pool, with GPUs")
 	s.IntVar(&g.Count, "gpu-node-count", 0, "Number of nodes with GPUs; 1 if not given")
 	s.StringVar(&g.Driver, "gpu-driver", "", "install or none: whether AKS installs the GPUs' driver")
-	s.StringVar(&g.Instance, "gpu-instance-profile", "", "Slices that each GPU is cut into: MIG1g, MIG2g, MIG3g, MIG4g or MIG7g")
+	s.StringVar(&g.Instance, "gpu-instance-profile", "", "Slices of each GPU: MIG1g, MIG2g, MIG3g, MIG4g or MIG7g")
 	s.BoolVar(&f.noDriver, "skip-gpu-driver-install", false, "The same as --gpu-driver none")
 	short(c, "agent-count", "a", "c")
 	short(c, "vm-size", "s")
@@ -94,7 +94,8 @@ func (f *createFlags) addNetwork(c *cobra.Command) {
 	s.StringVar(&n.OutboundType, "outbound-type", "loadBalancer",
 		"How nodes get out: loadBalancer, userDefinedRouting, managedNATGateway, userAssignedNATGateway or none")
 	s.IntVar(&n.NATGatewayIPs, "nat-gateway-managed-outbound-ip-count", 0, "Addresses of the NAT gateway, 1 to 16")
-	s.IntVar(&n.LoadBalancerIPs, "load-balancer-managed-outbound-ip-count", 0, "Addresses of the load balancer to get out by, 1 to 100")
+	s.IntVar(&n.LoadBalancerIPs, "load-balancer-managed-outbound-ip-count", 0,
+		"Addresses of the load balancer to get out by, 1 to 100")
 }
 
 func (f *createFlags) addAPI(c *cobra.Command) {
@@ -113,8 +114,10 @@ func (f *createFlags) addIdentity(c *cobra.Command) {
 	s, i := c.Flags(), &f.cluster.Identity
 	i.Entra, i.AzureRBAC, i.NoLocalAccounts = new(bool), new(bool), new(bool)
 	s.BoolVar(i.Entra, "enable-aad", false, "Sign people in with Entra; on for FastProd if not given")
-	s.BoolVar(i.AzureRBAC, "enable-azure-rbac", false, "Let Azure's roles decide who may do what; on for FastProd if not given")
-	s.BoolVar(i.NoLocalAccounts, "disable-local-accounts", false, "Have no certificates beside Entra; on for FastProd if not given")
+	s.BoolVar(i.AzureRBAC, "enable-azure-rbac", false,
+		"Let Azure's roles decide who may do what; on for FastProd if not given")
+	s.BoolVar(i.NoLocalAccounts, "disable-local-accounts", false,
+		"Have no certificates beside Entra; on for FastProd if not given")
 	s.StringSliceVar(&i.AdminGroups, "aad-admin-group-object-ids", nil, "Object ids of Entra's groups of administrators")
 	s.Bool("enable-workload-identity", true, "Let pods act as identities of Azure")
 	s.StringVar(&i.Assigned, "assign-identity", "", "Id of the cluster's identity; AKS makes one if not given")

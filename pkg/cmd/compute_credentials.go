@@ -54,7 +54,7 @@ func (o *options) getCredentials(ctx context.Context, name string, f *credential
 	if err != nil {
 		return err
 	}
-	config, err := client.Credentials(ctx, t, f.wayIn.options())
+	config, err := client.Credentials(ctx, t, f.options())
 	if err != nil {
 		return err
 	}

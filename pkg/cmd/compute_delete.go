@@ -39,7 +39,7 @@ func newComputeDelete(o *options) *cobra.Command {
 		defer cancel()
 		return o.deleteCompute(ctx, name, f)
 	})
-	f.clusterFlags.add(c, o.Getenv)
+	f.add(c, o.Getenv)
 	s := c.Flags()
 	s.BoolVarP(&f.yes, "yes", "y", false, "Do not ask")
 	s.BoolVar(&f.noWait, "no-wait", false, "Return when Azure has begun")

@@ -57,7 +57,7 @@ func (o *options) poolCommand(
 		}
 		return run(ctx, client, t)
 	})
-	f.clusterFlags.add(c, o.Getenv)
+	f.add(c, o.Getenv)
 	s := c.Flags()
 	s.StringVar(&f.of, "compute", "", "Name of the compute")
 	if named {
@@ -112,7 +112,7 @@ func newPoolAdd(o *options) *cobra.Command {
 	s.StringVar(&priority, "priority", "", "Regular, or Spot for nodes that can be taken away")
 	s.BoolVar(&p.GPU, "gpu", false, "Keep all but models with GPUs off the nodes")
 	s.StringVar(&p.Driver, "gpu-driver", "", "install or none: whether AKS installs the GPUs' driver")
-	s.StringVar(&p.Instance, "gpu-instance-profile", "", "Slices that each GPU is cut into: MIG1g, MIG2g, MIG3g, MIG4g or MIG7g")
+	s.StringVar(&p.Instance, "gpu-instance-profile", "", "Slices of each GPU: MIG1g, MIG2g, MIG3g, MIG4g or MIG7g")
 	s.StringSliceVar(&p.Taints, "node-taints", nil, "Taints of the nodes, KEY=VALUE:EFFECT,…")
 	s.StringToStringVar(&p.Labels, "labels", nil, "Labels of the nodes, NAME=VALUE,…")
 	s.StringVar(&p.SubnetID, "vnet-subnet-id", "", "Id of the nodes' subnet")
@@ -121,7 +121,9 @@ func newPoolAdd(o *options) *cobra.Command {
 	return c
 }
 
-func (o *options) addPool(ctx context.Context, client *aks.Client, t aks.Target, f *poolFlags, p aks.PoolOptions) error {
+func (o *options) addPool(
+	ctx context.Context, client *aks.Client, t aks.Target, f *poolFlags, p aks.PoolOptions,
+) error {
 	now, err := client.Get(ctx, t)
 	if err != nil {
 		return err
@@ -182,8 +184,8 @@ func newPoolShow(o *options) *cobra.Command {
 		}
 		i := slices.IndexFunc(pools, func(p aks.Pool) bool { return p.Name == f.name })
 		if i < 0 {
-			return computeError{fmt.Errorf("compute %s has no node pool %s: see kubectl aml compute nodepool list --compute %[1]s",
-				f.of, f.name), exitNoCompute}
+			return computeError{fmt.Errorf("compute %s has no node pool %s: "+
+				"see kubectl aml compute nodepool list --compute %[1]s", f.of, f.name), exitNoCompute}
 		}
 		return o.printPools(pools[i:i+1], pools[i], output)
 	})
@@ -209,7 +211,8 @@ func (o *options) printPools(pools []aks.Pool, object any, output string) error 
 			scaled = fmt.Sprintf("%d-%d", p.MinCount, p.MaxCount)
 		}
 		l.Names = append(l.Names, "nodepool/"+p.Name)
-		l.Rows = append(l.Rows, []any{p.Name, orNone(p.Mode), p.VMSize, p.Count, scaled, orNone(p.State), orNone(p.KubernetesVersion)})
+		l.Rows = append(l.Rows, []any{p.Name, orNone(p.Mode), p.VMSize, p.Count, scaled, orNone(p.State),
+			orNone(p.KubernetesVersion)})
 	}
 	return l.Print(o.Streams.Out, o.Streams.ErrOut, format)
 }
@@ -231,10 +234,10 @@ func newPoolScale(o *options) *cobra.Command {
 		case pool.Properties == nil:
 			return fmt.Errorf("node pool %s: Azure tells nothing of it", f.name)
 		case pool.Properties.EnableAutoScaling != nil && *pool.Properties.EnableAutoScaling:
-			return usageError{fmt.Errorf("node pool %s is scaled by the autoscaler: change its bounds with az aks nodepool update "+
-				"--update-cluster-autoscaler", f.name)}
+			return usageError{fmt.Errorf("node pool %s is scaled by the autoscaler: change its bounds with "+
+				"az aks nodepool update --update-cluster-autoscaler", f.name)}
 		}
-		pool.Properties.Count = ptr.To(int32(count)) //nolint:gosec // bounded above
+		pool.Properties.Count = ptr.To(int32(count))
 		if err := client.PutPool(ctx, t, f.name, pool, false, !f.noWait); err != nil {
 			return err
 		}

@@ -38,7 +38,8 @@ func newComputeVersions(o *options) *cobra.Command {
 				return err
 			}
 			l := printer.Listing{Object: map[string]any{"items": offered}, Empty: "No versions in " + location + ".",
-				Columns: []printer.Column{{Name: "Version"}, {Name: "Patches"}, {Name: "Default"}, {Name: "Preview"}, {Name: "Support"}}}
+				Columns: []printer.Column{{Name: "Version"}, {Name: "Patches"}, {Name: "Default"}, {Name: "Preview"},
+					{Name: "Support"}}}
 			for _, v := range offered {
 				l.Names = append(l.Names, v.Version)
 				l.Rows = append(l.Rows, []any{v.Version, orNone(strings.Join(v.Patches, ",")), yesNo(v.Default), yesNo(v.Preview),

@@ -212,7 +212,8 @@ type targetSSL struct {
 func newTarget(s computeShown) target {
 	t := target{ID: s.ResourceID, Name: s.Name, Tags: map[string]string{}}
 	t.Properties = targetProperties{ComputeType: "Kubernetes", ResourceID: s.ResourceID, IsAttachedCompute: true,
-		ProvisioningState: targetState(s.State), Properties: targetCluster{AgentCount: s.Nodes, SSL: targetSSL{Status: "Disabled"}}}
+		ProvisioningState: targetState(s.State),
+		Properties:        targetCluster{AgentCount: s.Nodes, SSL: targetSSL{Status: "Disabled"}}}
 	p := &t.Properties
 	if s.Provider == compute.AKS {
 		p.ComputeType = "AKS"
