@@ -6,11 +6,8 @@ package cmd
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 
-	"github.com/Masterminds/semver/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
@@ -98,21 +95,7 @@ func (s *Session) recent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return fits(version, c.Metadata.KubeVersion)
-}
-
-// fits compares a version of Kubernetes with what the chart wants. One that is no
-// version at all is let through: the chart looks once more.
-func fits(has, wants string) error {
-	wanted, err := semver.NewConstraint(wants)
-	if err != nil {
-		return fmt.Errorf("the chart wants the version %q of Kubernetes, which is none: %w", wants, err)
-	}
-	v, err := semver.NewVersion(has)
-	if err != nil || wanted.Check(v) {
-		return nil
-	}
-	return errors.New("the cluster has Kubernetes " + has + " and endpoints need " + wants + ": upgrade it first")
+	return compute.CheckVersion(version, c.Metadata.KubeVersion)
 }
 
 const none = "<none>"

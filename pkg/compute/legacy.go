@@ -35,10 +35,31 @@ func (l Leftover) Delete() string {
 	return "kubectl delete " + l.Resource + " " + l.Name + " -n " + l.Namespace
 }
 
+// get is the right to look for it.
+func (l Leftover) get() string {
+	right := "get the " + l.Resource + " " + l.Name
+	if l.Namespace == "" {
+		return right
+	}
+	return right + " in the namespace " + l.Namespace
+}
+
 // Leftovers returns what Azure ML v1 left in the cluster, in the order in which
 // it is best deleted. Nothing is deleted here. What the caller may not look at
 // counts as not there.
 func Leftovers(ctx context.Context, kube kubernetes.Interface) ([]Leftover, error) {
+	left, err := look(ctx, kube)
+	return left.Found, err
+}
+
+// Left is what Azure ML v1 left in a cluster as far as the caller may look.
+type Left struct {
+	// Found is there; whether what is Hidden is, the caller may not know.
+	Found, Hidden []Leftover
+}
+
+// look is Leftovers with what the caller may not look at.
+func look(ctx context.Context, kube kubernetes.Interface) (Left, error) {
 	core, rbac, get := kube.CoreV1(), kube.RbacV1(), metav1.GetOptions{}
 	const ns = LegacyNamespace
 	all := []struct {
@@ -84,16 +105,18 @@ func Leftovers(ctx context.Context, kube kubernetes.Interface) ([]Leftover, erro
 		wait.Go(func() { errs[i] = l.look(l.Name) })
 	}
 	wait.Wait()
-	var found []Leftover
+	var left Left
 	for i, l := range all {
 		switch err := errs[i]; {
 		case err == nil:
-			found = append(found, l.Leftover)
-		case !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err):
-			return nil, err
+			left.Found = append(left.Found, l.Leftover)
+		case apierrors.IsForbidden(err):
+			left.Hidden = append(left.Hidden, l.Leftover)
+		case !apierrors.IsNotFound(err):
+			return Left{}, err
 		}
 	}
-	return found, nil
+	return left, nil
 }
 
 // Legacy returns the lines that delete what Leftovers finds.
