@@ -89,6 +89,6 @@ func newCompute(o *options) *cobra.Command {
 	attach.AddCommand(newComputeAttachKubernetes(o), newComputeAttachAKS(o))
 	c.AddCommand(create, attach, newComputeDetach(o), newComputeDelete(o), newComputeWait(o), newComputeUpdateSSL(o))
 	c.AddCommand(newComputeList(o, "list", "ls"), newComputeShow(o), newComputeUse(o), newComputeGetCredentials(o),
-		newComputeVersions(o), newComputeToken(o), newNodePool(o))
+		newComputeVersions(o), newComputeToken(o), newNodePool(o), newComputeCheck(o))
 	return c
 }

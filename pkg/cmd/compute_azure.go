@@ -23,9 +23,14 @@ type azureAccess struct {
 }
 
 func (a *azureAccess) add(c *cobra.Command, getenv func(string) string) {
-	f := c.Flags()
-	f.StringVar(&a.subscription, "subscription", "",
+	c.Flags().StringVar(&a.subscription, "subscription", "",
 		"Id of the subscription. AZURE_SUBSCRIPTION_ID, or the default one of the Azure CLI, if not given")
+	a.addCloud(c, getenv)
+}
+
+// addCloud is add for a command that knows the subscription.
+func (a *azureAccess) addCloud(c *cobra.Command, getenv func(string) string) {
+	f := c.Flags()
 	f.StringVar(&a.cloud, "cloud", aks.Clouds()[0], "One of "+strings.Join(aks.Clouds(), ", "))
 	f.StringVar(&a.endpoint, "arm-endpoint", getenv("AML_ARM_ENDPOINT"), "Where Azure's resource manager is")
 	// The only errors are a flag that is not there, and a second function for one.

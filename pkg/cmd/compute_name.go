@@ -22,6 +22,17 @@ type computeName struct{ name string }
 
 // named gives c the name of a compute, and what it does with it.
 func (o *options) named(c *cobra.Command, run func(ctx context.Context, name string) error) *cobra.Command {
+	return o.maybeNamed(c, func(ctx context.Context, name string) error {
+		if name == "" {
+			return usageError{errors.New("the name of the compute is missing: write -n NAME")}
+		}
+		return run(ctx, name)
+	})
+}
+
+// maybeNamed is named for a command that does something without a name, too: then
+// the name is empty.
+func (o *options) maybeNamed(c *cobra.Command, run func(ctx context.Context, name string) error) *cobra.Command {
 	var n computeName
 	c.Use += " [NAME]"
 	c.Flags().StringVar(&n.name, "name", "", "Name of the compute")
@@ -53,7 +64,7 @@ func (n computeName) of(args []string) (string, error) {
 		name = args[0]
 	}
 	if name == "" {
-		return "", usageError{errors.New("the name of the compute is missing: write -n NAME")}
+		return "", nil
 	}
 	if err := compute.CheckName(name); err != nil {
 		return "", usageError{err}
