@@ -34,12 +34,17 @@ func inPEM(kind string, content []byte) []byte {
 // noon to a day after.
 func newPair(t *testing.T, common string, names ...string) compute.Pair {
 	t.Helper()
+	return newPairUntil(t, noon.AddDate(0, 0, 1), common, names...)
+}
+
+func newPairUntil(t *testing.T, ends time.Time, common string, names ...string) compute.Pair {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: common}, DNSNames: names,
-		NotBefore: noon.AddDate(0, 0, -1), NotAfter: noon.AddDate(0, 0, 1)}
+		NotBefore: noon.AddDate(0, 0, -1), NotAfter: ends}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
