@@ -5,9 +5,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -38,6 +40,7 @@ type part struct {
 func (b *bench) parts() []part {
 	return []part{
 		{"startup", b.startup},
+		{"show", b.show},
 		{"dataplane", func(ctx context.Context) error { return b.engines(ctx, dataplane.Compare) }},
 		{"overload", func(ctx context.Context) error { return b.engines(ctx, dataplane.Overload) }},
 		{"traffic", b.traffic},
@@ -67,9 +70,64 @@ func (b *bench) startup(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.WriteString(b.out, report(rounds, times[0], times[1]))
+		_, err = io.WriteString(b.out, report(rounds,
+			timed{"kubectl-aml version", times[0]}, timed{"kubectl version --client", times[1]}))
 		return err
 	})
+}
+
+// show compares how long the plugin takes to show a compute, and kubectl to list
+// the nodes of its cluster.
+func (b *bench) show(ctx context.Context) error {
+	rounds := 21
+	if b.quick {
+		rounds = 5
+	}
+	return b.withCompute(ctx, func(name, config string) error {
+		return b.withKubectl(ctx, func(kubectl string) error {
+			times, err := measure(ctx, b.clock, rounds,
+				[]string{b.plugin, "compute", "show", name, config}, []string{kubectl, "get", "nodes", config})
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(b.out, report(rounds,
+				timed{"kubectl-aml compute show", times[0]}, timed{"kubectl get nodes", times[1]}))
+			return err
+		})
+	})
+}
+
+// withCompute runs what needs a compute: the cluster is attached for it, and detached
+// after it. config is the flag that names the kubeconfig, a copy.
+func (b *bench) withCompute(ctx context.Context, run func(name, config string) error) (err error) {
+	text, err := os.ReadFile(os.Getenv("KUBECONFIG"))
+	if err != nil {
+		return fmt.Errorf("KUBECONFIG names no file: run make bench, or eval \"$(go run ./hack/cluster up)\": %w", err)
+	}
+	folder, err := os.MkdirTemp("", "kubectl-aml-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	file := filepath.Join(folder, "kubeconfig")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return err
+	}
+	const name = "bench"
+	config := "--kubeconfig=" + file
+	compute := func(ctx context.Context, args ...string) error {
+		line := append([]string{"compute"}, append(args, name, config)...)
+		said, err := exec.CommandContext(ctx, b.plugin, line...).CombinedOutput() //nolint:gosec // what is measured
+		if err != nil {
+			return fmt.Errorf("compute %s: %w\n%s", strings.Join(args, " "), err, said)
+		}
+		return nil
+	}
+	if err := compute(ctx, "attach", "kubernetes", "--cluster-purpose=DevTest"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, compute(context.WithoutCancel(ctx), "detach")) }()
+	return run(name, config)
 }
 
 // withKubectl runs what needs kubectl.

@@ -41,19 +41,23 @@ func measure(ctx context.Context, c clock.PassiveClock, rounds int, commands ...
 	return times, nil
 }
 
-// report compares the sorted times of the plugin with kubectl's.
-func report(rounds int, plugin, kubectl []time.Duration) string {
+// timed is a command with its times in ascending order.
+type timed struct {
+	name  string
+	times []time.Duration
+}
+
+// report compares the times of the plugin with kubectl's.
+func report(rounds int, plugin, kubectl timed) string {
 	ratio := func(of func([]time.Duration) time.Duration) float64 {
-		return float64(of(plugin)) / float64(of(kubectl))
+		return float64(of(plugin.times)) / float64(of(kubectl.times))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d rounds\n", rounds)
 	fmt.Fprintf(&b, "%-24s %9s %9s\n", "", "least", "median")
-	row := func(name string, times []time.Duration) {
-		fmt.Fprintf(&b, "%-24s %6d ms %6d ms\n", name, least(times).Milliseconds(), median(times).Milliseconds())
+	for _, t := range []timed{plugin, kubectl} {
+		fmt.Fprintf(&b, "%-24s %6d ms %6d ms\n", t.name, least(t.times).Milliseconds(), median(t.times).Milliseconds())
 	}
-	row("kubectl-aml version", plugin)
-	row("kubectl version --client", kubectl)
 	fmt.Fprintf(&b, "%-24s %9.2f %9.2f\n", "ratio", ratio(least), ratio(median))
 	return b.String()
 }

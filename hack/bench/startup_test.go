@@ -46,7 +46,7 @@ kubectl-aml version          20 ms     30 ms
 kubectl version --client     40 ms     50 ms
 ratio                         0.50      0.60
 `
-	if got := report(3, ms(20, 30, 90), ms(40, 50, 60)); got != want {
+	if got := report(3, timed{"kubectl-aml version", ms(20, 30, 90)}, timed{"kubectl version --client", ms(40, 50, 60)}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

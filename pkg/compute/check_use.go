@@ -102,7 +102,7 @@ func (f Facts) rights() Check {
 		return failed(check, "you may not "+several(slices.Concat(lacks.Deploy, lacks.Look))+in, remedy)
 	case len(lacks.Look) > 0:
 		return warned(check, "you may deploy, but not "+several(lacks.Look)+in, remedy)
-	case len(lacks.Gateway) > 0:
+	case len(lacks.Gateway) > 0 && f.has(groupGateway):
 		return warned(check, "you may deploy, but not with --gateway: not "+several(lacks.Gateway)+in,
 			"ask for them if you use a gateway")
 	}
