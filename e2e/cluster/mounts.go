@@ -43,6 +43,11 @@ func (s *session) writeMounts() ([]v1alpha4.Mount, error) {
 			return nil, err
 		}
 	}
+	return s.mounts(), nil
+}
+
+// mounts is where the nodes see the files that writeMounts writes.
+func (s *session) mounts() []v1alpha4.Mount {
 	var mounts []v1alpha4.Mount
 	for _, m := range []struct{ name, on string }{
 		{"certs.d", "/etc/containerd/certs.d"},
@@ -54,5 +59,5 @@ func (s *session) writeMounts() ([]v1alpha4.Mount, error) {
 			HostPath: filepath.Join(s.folder(), m.name), ContainerPath: m.on, Readonly: true,
 		})
 	}
-	return mounts, nil
+	return mounts
 }

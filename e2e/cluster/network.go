@@ -71,10 +71,20 @@ func (c *Cluster) connectPods(ctx context.Context, published bool) error {
 // to the pods of its peers.
 func podNetwork(n node, all []node) string {
 	var script strings.Builder
-	// The pods' addresses are kept in /run: none is in use after a restart.
-	fmt.Fprintf(&script, `mkdir -p /etc/cni/net.d
-cat > /etc/cni/net.d/.next <<'END'
-{
+	fmt.Fprintf(&script, "mkdir -p /etc/cni/net.d\ncat > /etc/cni/net.d/.next <<'END'\n%sEND\n"+
+		"mv /etc/cni/net.d/.next /etc/cni/net.d/10-aml.conflist\n", podConfig(n.pods))
+	for _, peer := range all {
+		if peer.name != n.name {
+			fmt.Fprintf(&script, "ip route replace %s via %s\n", peer.pods, peer.address)
+		}
+	}
+	return script.String()
+}
+
+// podConfig is how a node gives its pods addresses of a range. Those that are in
+// use are kept in /run: none is after a restart.
+func podConfig(pods string) string {
+	return fmt.Sprintf(`{
   "cniVersion": "0.3.1",
   "name": "aml",
   "plugins": [
@@ -88,15 +98,7 @@ cat > /etc/cni/net.d/.next <<'END'
     {"type": "portmap", "capabilities": {"portMappings": true}}
   ]
 }
-END
-mv /etc/cni/net.d/.next /etc/cni/net.d/10-aml.conflist
-`, n.pods)
-	for _, peer := range all {
-		if peer.name != n.name {
-			fmt.Fprintf(&script, "ip route replace %s via %s\n", peer.pods, peer.address)
-		}
-	}
-	return script.String()
+`, pods)
 }
 
 // containment is a shell script after which a packet for a pod or a service

@@ -36,7 +36,7 @@ func endpointRules() []rule[DeploymentConfig] {
 	return []rule[DeploymentConfig]{
 		{path: "computeTargetName", flag: "compute-target ct",
 			about:   "attached compute that is deployed to",
-			means:   "context of the kubeconfig that is deployed to; if there is none of the name, the current one",
+			means:   "context of the compute of the name, or context of the name, that is deployed to; else the current one",
 			support: Mapped,
 			only:    AKS, into: func(c *deployment) any { return &c.ComputeTargetName },
 			write: `the name of an attached compute, such as "aks-prod"`, also: []string{"ct", "compute_target"}},

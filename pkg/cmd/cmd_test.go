@@ -32,6 +32,7 @@ import (
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/cmd"
+	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release/releasetest"
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
@@ -49,6 +50,8 @@ type world struct {
 	doors    func(endpoint string) rollout.Doors
 	objects  dynamic.Interface
 	noPython bool
+	// target is the compute of the context in use; nil for none.
+	target *compute.Context
 	// clock is the real one if nil, terminal is none.
 	clock    clock.WithTicker
 	terminal func() (width, height int, ok bool)
@@ -172,7 +175,7 @@ func (w *world) session(flags *genericclioptions.ConfigFlags, log io.Writer) (*c
 		Log:     func(line string) { fmt.Fprintln(log, line) },
 		Backend: release.Backend{Kubernetes: w.cluster.Clientset, Kube: w.cluster}})
 	return &cmd.Session{Namespace: "models", Kube: w.cluster.Clientset, Dynamic: w.objects, Releases: releases,
-		Forward: w.forward, Doors: w.doors}, nil
+		Forward: w.forward, Doors: w.doors, Compute: w.target}, nil
 }
 
 // plain takes out what differs from run to run.

@@ -85,7 +85,7 @@ func newCompute(o *options) *cobra.Command {
 		Use: "attach", Short: "Attach a cluster that is there already", Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	create.AddCommand(newCreateAKS(o))
+	create.AddCommand(newCreateAKS(o), newComputeCreateKind(o))
 	attach.AddCommand(newComputeAttachKubernetes(o), newComputeAttachAKS(o))
 	c.AddCommand(create, attach, newComputeDetach(o), newComputeDelete(o), newComputeWait(o), newComputeUpdateSSL(o))
 	c.AddCommand(newComputeList(o, "list", "ls"), newComputeShow(o), newComputeUse(o), newComputeGetCredentials(o),

@@ -79,6 +79,7 @@ func newDeleteVersion(o *options) *cobra.Command {
 			return o.change(c.Context(), args[0], r, edit{
 				description: "delete version " + strings.Join(args[1:], " "),
 				done:        versionObjects(args[1:]) + " deleted",
+				deletes:     true,
 				apply: func(d deployed) (chart.Values, error) {
 					next, err := withoutVersions(d.Endpoint, args[1:])
 					return d.with(next), err

@@ -90,11 +90,10 @@ func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error
 	if err != nil {
 		return err
 	}
-	plan, s, err := o.prepare(ctx, name, f, dryRun)
+	work, err := o.prepare(ctx, name, f, dryRun)
 	if err != nil {
 		return err
 	}
-	work := &deployment{revision: o.revision(s, name, f.rolloutFlags, dryRun), placeFlags: f.placeFlags, plan: plan}
 	result, err := work.run(ctx)
 	if err != nil {
 		return o.failed(err)
@@ -106,25 +105,30 @@ func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error
 // then the cluster, then the registry.
 func (o *options) prepare(
 	ctx context.Context, name string, f *deployFlags, dryRun release.DryRun,
-) (*plan, *Session, error) {
+) (*deployment, error) {
 	p, err := o.plan(name, f)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := o.computeTarget(p.computeTarget); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s, err := o.connect()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	begun, err := o.revision(ctx, s, name, f.rolloutFlags, dryRun)
+	if err != nil {
+		return nil, err
 	}
 	if p.versionName, err = s.target(ctx, name, p.versionName); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := o.admitGateway(ctx, s, p, f); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return p, s, o.build(ctx, p, f, dryRun)
+	work := &deployment{revision: begun, placeFlags: f.placeFlags, plan: p}
+	return work, o.build(ctx, p, f, dryRun)
 }
 
 // target is the version to deploy: the one named, else the only one there is.
@@ -174,9 +178,7 @@ func (w *deployment) change(ctx context.Context, current *release.Release) (map[
 	if err := w.plan.admits(base.Endpoint, current != nil); err != nil {
 		return nil, err
 	}
-	if w.purpose != "" {
-		base.Purpose = endpoint.Purpose(w.purpose)
-	}
+	base.Purpose = w.purposeOf(base.Purpose, current == nil)
 	fresh, err := chart.FreshVersion()
 	if err != nil {
 		return nil, err
@@ -197,6 +199,9 @@ func (w *deployment) change(ctx context.Context, current *release.Release) (map[
 	byGateway := values.Routing.Mode == chart.GatewayMode
 	if current == nil && !byGateway && w.serviceType == "" && w.plan.serviceType != "" {
 		values.Router.Service.Type = w.plan.serviceType
+	}
+	if values, err = w.onCompute(ctx, base.values, values, current == nil); err != nil {
+		return nil, err
 	}
 	return values.Map()
 }

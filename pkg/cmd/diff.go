@@ -168,17 +168,14 @@ func (o *options) proposal(ctx context.Context, name string, d *diffFlags) (rele
 
 // deployment is what deploy would make with these flags.
 func (o *options) deployment(ctx context.Context, name string, f *deployFlags) (release.Result, *Session, error) {
-	p, s, err := o.prepare(ctx, name, f, release.DryRunServer)
+	work, err := o.prepare(ctx, name, f, release.DryRunServer)
 	if err != nil {
 		return release.Result{}, nil, err
 	}
-	work := &deployment{
-		revision: o.revision(s, name, f.rolloutFlags, release.DryRunServer), placeFlags: f.placeFlags, plan: p,
-	}
-	planned, err := s.Releases.Plan(ctx, name, func(current *release.Release) (map[string]any, error) {
+	planned, err := work.session.Releases.Plan(ctx, name, func(current *release.Release) (map[string]any, error) {
 		return work.change(ctx, current)
 	})
-	return planned, s, err
+	return planned, work.session, err
 }
 
 // earlier is a kept revision of an endpoint.

@@ -45,6 +45,9 @@ func (o *options) edit(ctx context.Context, name string, r rolloutFlags) error {
 	if err != nil {
 		return err
 	}
+	if _, err := o.attached(ctx, s); err != nil {
+		return err // before anybody types
+	}
 	now, err := s.endpoint(ctx, name)
 	if err != nil {
 		return err

@@ -99,6 +99,10 @@ func (o *options) createVersion(c *cobra.Command, v *versionFlags) error {
 	if err != nil {
 		return err
 	}
+	begun, err := a.revision(c.Context(), s, v.name, v.rollout(), release.DryRunNone)
+	if err != nil {
+		return err
+	}
 	now, err := s.endpoint(c.Context(), v.name)
 	if err != nil {
 		return err
@@ -110,9 +114,7 @@ func (o *options) createVersion(c *cobra.Command, v *versionFlags) error {
 	if err := a.build(c.Context(), p, &v.deployFlags, release.DryRunNone); err != nil {
 		return err
 	}
-	work := &deployment{
-		revision: a.revision(s, v.name, v.rollout(), release.DryRunNone), placeFlags: v.placeFlags, plan: p,
-	}
+	work := &deployment{revision: begun, placeFlags: v.placeFlags, plan: p}
 	return a.carryOut(c.Context(), work, work.run, outcome{"AKSENDPOINT version creation", v.noun, v.full})
 }
 
@@ -185,10 +187,14 @@ func (o *options) updateEndpoint(c *cobra.Command, u *endpointUpdateFlags) error
 	if err != nil {
 		return err
 	}
+	begun, err := a.revision(c.Context(), s, u.name, u.rollout(), release.DryRunNone)
+	if err != nil {
+		return err
+	}
 	if _, err := s.endpoint(c.Context(), u.name); err != nil {
 		return err
 	}
-	work := &deployment{revision: a.revision(s, u.name, u.rollout(), release.DryRunNone), plan: &plan{}}
+	work := &deployment{revision: begun, plan: &plan{}}
 	var changed []string
 	change := func(current *release.Release) (values map[string]any, err error) {
 		if current == nil {

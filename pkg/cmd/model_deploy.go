@@ -72,8 +72,8 @@ func (s *sourceFlags) addSources(c *cobra.Command, getenv func(string) string) {
 // addTarget gives c the flag for the compute target, which goes before the file's
 // key and, unlike that, holds for endpoints too.
 func (s *sourceFlags) addTarget(c *cobra.Command) {
-	c.Flags().StringVar(&s.computeTarget, "compute-target", "", "Context of the kubeconfig to deploy to; if there is "+
-		"none of the name, the current one")
+	c.Flags().StringVar(&s.computeTarget, "compute-target", "", "Compute, or context of the kubeconfig, to deploy to; "+
+		"if there is none of the name, the current context")
 	short(c, "compute-target", "ct")
 }
 
@@ -96,6 +96,10 @@ func (o *options) modelDeploy(c *cobra.Command, d *modelDeployFlags) error {
 	if err != nil {
 		return err
 	}
+	begun, err := a.revision(c.Context(), s, d.name, d.rollout(), release.DryRunNone)
+	if err != nil {
+		return err
+	}
 	isNew, err := a.admitService(c.Context(), s, plan)
 	if err != nil {
 		return err
@@ -110,9 +114,7 @@ func (o *options) modelDeploy(c *cobra.Command, d *modelDeployFlags) error {
 	if err := a.build(c.Context(), plan, &d.deployFlags, release.DryRunNone); err != nil {
 		return err
 	}
-	work := &deployment{
-		revision: a.revision(s, d.name, d.rollout(), release.DryRunNone), placeFlags: d.placeFlags, plan: plan,
-	}
+	work := &deployment{revision: begun, placeFlags: d.placeFlags, plan: plan}
 	of := outcome{string(plan.computeType) + " service creation", services(), d.full}
 	if plan.computeType == amlv1.AKSEndpoint {
 		of.kind = endpoints()

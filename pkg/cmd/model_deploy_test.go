@@ -83,7 +83,7 @@ func effects() map[string]effect {
 		"model-metadata-file f":              {args: "-f absent.json", says: "the model metadata file cannot be read"},
 		"inference-config-file ic":           {args: "-ic ic.json", path: v + "env.LEVEL", value: "3"},
 		"deploy-config-file dc":              {args: "-dc dc.json", path: v + "replicas", value: "2"},
-		"compute-target ct":                  {args: "-ct lab", says: `note: compute target "lab" is no context of the kubeconfig`},
+		"compute-target ct":                  {args: "-ct lab", says: `note: compute target "lab" is neither a compute nor a context`},
 		"compute-type cp":                    {args: "-cp ACI", path: "auth.mode", value: "none"},
 		"entry-script es":                    {args: "-es other.py", path: v + "entryScript", value: "other.py"},
 		"source-directory sd":                {args: "-sd code -es main.py", path: v + "sourceDirectory", value: "code"},
@@ -194,7 +194,8 @@ func TestModelDeployMakesAService(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write("dc.json", `{"computeType": "aks", "numReplicas": 2, "computeTargetName": "lab"}`)
-	noteTarget := "note: compute target \"lab\" is no context of the kubeconfig: the current one, here, is deployed to\n"
+	noteTarget := "note: compute target \"lab\" is neither a compute nor a context of the kubeconfig: " +
+		"the current one, here, is deployed to; kubectl aml compute attach makes its cluster one\n"
 	w.write("kube", "{apiVersion: v1, kind: Config, current-context: here, contexts: [{name: here}, {name: there}]}")
 	kube := w.dir + "/kube"
 	r := w.fine(w.modelDeploy("-dc", "dc.json", "--kubeconfig", kube))

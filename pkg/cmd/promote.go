@@ -78,7 +78,11 @@ func (o *options) promote(ctx context.Context, name, version string, p *promoteF
 	if err != nil {
 		return err
 	}
-	work := promotion{revision: o.revision(s, name, p.rolloutFlags, dryRun), version: version, control: p.control}
+	begun, err := o.revision(ctx, s, name, p.rolloutFlags, dryRun)
+	if err != nil {
+		return err
+	}
+	work := promotion{revision: begun, version: version, control: p.control}
 	result, err := work.run(ctx)
 	if err != nil {
 		return o.failed(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 	"github.com/kubectl-aml/kubectl-aml/pkg/rollout"
@@ -66,6 +67,9 @@ type edit struct {
 	allow func(context.Context, revision, deployed) error
 	// ready returns when the change is; nil when every router runs it.
 	ready func(context.Context, revision) error
+	// deletes says that nothing but versions goes: that is done on a compute that
+	// was detached, too.
+	deletes bool
 }
 
 // values are those that e makes of d.
@@ -89,7 +93,13 @@ func (o *options) change(ctx context.Context, name string, r rolloutFlags, e edi
 	if err != nil {
 		return err
 	}
-	result, err := o.revision(s, name, r, dryRun).revise(ctx, e)
+	w := revision{options: o, session: s, flags: r, name: name, dryRun: dryRun}
+	if !e.deletes {
+		if w, err = o.revision(ctx, s, name, r, dryRun); err != nil {
+			return err
+		}
+	}
+	result, err := w.revise(ctx, e)
 	if err != nil {
 		return o.failed(err)
 	}
@@ -103,10 +113,19 @@ type revision struct {
 	flags   rolloutFlags
 	name    string
 	dryRun  release.DryRun
+	// compute is the record of the compute that the endpoint is on; nil if the
+	// context is of none.
+	compute *compute.Record
 }
 
-func (o *options) revision(s *Session, name string, flags rolloutFlags, dryRun release.DryRun) revision {
-	return revision{options: o, session: s, flags: flags, name: name, dryRun: dryRun}
+// revision begins a change of an endpoint. Every command that makes one comes by
+// here, before it touches anything: an error says that the compute which its
+// context means is not what it was.
+func (o *options) revision(
+	ctx context.Context, s *Session, name string, flags rolloutFlags, dryRun release.DryRun,
+) (revision, error) {
+	record, err := o.attached(ctx, s)
+	return revision{options: o, session: s, flags: flags, name: name, dryRun: dryRun, compute: record}, err
 }
 
 // revise makes a revision of an endpoint that is there. A version that takes the

@@ -60,7 +60,7 @@ func newAzureDeleteVersion(o *options) *cobra.Command {
 			silent.Streams.Out = io.Discard
 			r := rolloutFlags{dryRun: "none", wait: !noWait, timeout: waitTime}
 			err := silent.change(ctx, a.name, r, edit{
-				description: "delete version " + version, done: "deleted",
+				description: "delete version " + version, done: "deleted", deletes: true,
 				apply: func(d deployed) (chart.Values, error) {
 					next, err := d.DeleteVersion(version)
 					return d.with(next), err

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 	"github.com/kubectl-aml/kubectl-aml/pkg/drift"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
@@ -31,6 +32,8 @@ type Session struct {
 	// Dynamic reads what Kube has no types for: the Gateway API.
 	Dynamic  dynamic.Interface
 	Releases Releases
+	// Compute is the context in use if it is that of a compute; nil for others.
+	Compute *compute.Context
 	// Forward opens a way to a router's pod and Doors are the routers as callers
 	// meet them; nil for those of the cluster.
 	Forward func(ctx context.Context, pod string) (baseURL string, closeWay func(), err error)
@@ -126,6 +129,10 @@ func (e Env) clusterSession(flags *genericclioptions.ConfigFlags) (*Session, err
 	if err != nil {
 		return nil, err
 	}
+	target, err := computeOf(flags)
+	if err != nil {
+		return nil, err
+	}
 	// client-go's default of 5 requests a second is for controllers that run for
 	// months: waiting for pods and asking routers takes more, for seconds.
 	config.QPS, config.Burst = 50, 100
@@ -145,7 +152,9 @@ func (e Env) clusterSession(flags *genericclioptions.ConfigFlags) (*Session, err
 		Namespace: namespace, Chart: c, Clock: e.Clock, Holder: e.Holder,
 		Log: func(line string) { fmt.Fprintln(e.Streams.ErrOut, line) },
 	})
-	return &Session{Namespace: namespace, REST: config, Kube: kube, Dynamic: objects, Releases: releases}, nil
+	return &Session{
+		Namespace: namespace, REST: config, Kube: kube, Dynamic: objects, Releases: releases, Compute: target,
+	}, nil
 }
 
 var errNoCluster = errors.New("no cluster is configured: set KUBECONFIG, or name a file with --kubeconfig")

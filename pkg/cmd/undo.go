@@ -61,7 +61,11 @@ func (o *options) undo(ctx context.Context, name string, to int, r rolloutFlags)
 	if err != nil {
 		return err
 	}
-	work := &undoing{revision: o.revision(s, name, r, dryRun)}
+	begun, err := o.revision(ctx, s, name, r, dryRun)
+	if err != nil {
+		return err
+	}
+	work := &undoing{revision: begun}
 	result, err := work.run(ctx, to)
 	if errors.Is(err, release.ErrNotFound) {
 		return s.missing(name)

@@ -123,6 +123,10 @@ func (o *options) updating(
 	if err != nil {
 		return nil, err
 	}
+	begun, err := o.revision(c.Context(), s, u.name, r, dryRun)
+	if err != nil {
+		return nil, err
+	}
 	now, err := s.endpoint(c.Context(), u.name)
 	if err != nil {
 		return nil, err
@@ -138,7 +142,7 @@ func (o *options) updating(
 		return nil, err
 	}
 	u.schedulingGrace = grace
-	return &deployment{revision: o.revision(s, u.name, r, dryRun), placeFlags: u.placeFlags, plan: p}, nil
+	return &deployment{revision: begun, placeFlags: u.placeFlags, plan: p}, nil
 }
 
 func (u *updateFlags) checkUpdate(c *cobra.Command) error {

@@ -1,5 +1,0 @@
-package cmd
-
-import "context"
-
-func (o *options) deleteKind(context.Context, string) error { return nil }
