@@ -13,7 +13,7 @@ import (
 // kindClusters are those of kind on this machine.
 func (o *options) kindClusters() (*kindcluster.Clusters, error) {
 	return kindcluster.New(kindcluster.Options{
-		Engine: o.Getenv("KIND_EXPERIMENTAL_PROVIDER"), Log: o.Streams.ErrOut,
+		Engine: o.Getenv("KIND_EXPERIMENTAL_PROVIDER"), Log: o.Streams.ErrOut, Clock: o.Clock,
 		State: filepath.Join(o.folder("XDG_STATE_HOME", ".local", "state"), "kind"),
 	})
 }

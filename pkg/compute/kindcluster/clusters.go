@@ -18,6 +18,7 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/kind/pkg/cluster"
 )
 
@@ -28,7 +29,7 @@ var ErrNoEngine = errors.New("kind needs docker, podman or nerdctl, and there is
 // ErrThere says that there is a cluster of the name already.
 var ErrThere = errors.New("there is a kind cluster of the name already")
 
-// Options say where clusters are made. Log and State have to be given.
+// Options say where clusters are made. All but Engine have to be given.
 type Options struct {
 	// Engine runs the nodes: docker, podman or nerdctl; if empty, what is there.
 	Engine string
@@ -36,6 +37,7 @@ type Options struct {
 	Log io.Writer
 	// State is the folder that tells of clusters in the making.
 	State string
+	Clock clock.Clock
 }
 
 // Clusters are those of kind on this machine.
@@ -43,6 +45,7 @@ type Clusters struct {
 	provider provider
 	log      io.Writer
 	state    string
+	clock    clock.Clock
 }
 
 // provider is what of kind is used.
@@ -61,6 +64,7 @@ func New(o Options) (*Clusters, error) {
 	}
 	return &Clusters{
 		provider: cluster.NewProvider(engine, cluster.ProviderWithLogger(logger{o.Log})), log: o.Log, state: o.State,
+		clock: o.Clock,
 	}, nil
 }
 
@@ -126,12 +130,12 @@ func (c *Clusters) Create(
 			return err
 		}
 	}
-	names, err := c.provider.List()
+	there, err := c.has(o.Name)
 	if err != nil {
-		return told("list the clusters of kind", err)
+		return err
 	}
-	if slices.Contains(names, o.Name) {
-		return errors.Join(n.erase(), ErrThere)
+	if there {
+		return ErrThere
 	}
 	if err := n.write(); err != nil {
 		return err
@@ -200,12 +204,33 @@ func (c *Clusters) Delete(ctx context.Context, name string) error {
 	return n.erase()
 }
 
-// remove deletes the nodes, and lets kind touch no kubeconfig of the user's.
+// tries is how often remove looks whether the nodes are gone, a second apart.
+const tries = 30
+
+// remove deletes the nodes, and lets kind touch no kubeconfig of the user's. A
+// process that was killed may have left one that runs docker, and docker says that
+// it has deleted a node which it is still about to make: so it is looked again.
 func (c *Clusters) remove(name string) error {
 	folder, err := os.MkdirTemp("", "kubectl-aml-kind-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	return told("delete kind cluster "+name, c.provider.Delete(name, filepath.Join(folder, "kubeconfig")))
+	for range tries {
+		if err := c.provider.Delete(name, filepath.Join(folder, "kubeconfig")); err != nil {
+			return told("delete kind cluster "+name, err)
+		}
+		there, err := c.has(name)
+		if err != nil || !there {
+			return err
+		}
+		<-c.clock.After(time.Second)
+	}
+	return fmt.Errorf("delete kind cluster %s: its nodes do not go: delete the containers that are labelled "+
+		"io.x-k8s.kind.cluster=%[1]s", name)
+}
+
+func (c *Clusters) has(name string) (bool, error) {
+	names, err := c.provider.List()
+	return slices.Contains(names, name), told("list the clusters of kind", err)
 }

@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"k8s.io/utils/clock"
 
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/kind/pkg/cluster"
@@ -26,6 +29,17 @@ type kinds struct {
 	create func() error
 	state  string
 	gone   chan struct{}
+	// late is how many deletes say that they did it and did not.
+	late int
+}
+
+// instants is a clock for which all time is over at once.
+type instants struct{ clock.RealClock }
+
+func (instants) After(time.Duration) <-chan time.Time {
+	c := make(chan time.Time, 1)
+	c <- time.Time{}
+	return c
 }
 
 func (k *kinds) Create(name string, _ ...cluster.CreateOption) error {
@@ -42,6 +56,9 @@ func (k *kinds) Delete(name, kubeconfig string) error {
 	if strings.HasPrefix(kubeconfig, k.state) {
 		return errors.New("this is no folder of its own")
 	}
+	if k.late--; k.late >= 0 {
+		return nil
+	}
 	k.there = slices.DeleteFunc(k.there, func(n string) bool { return n == name })
 	if k.gone != nil {
 		close(k.gone)
@@ -56,7 +73,7 @@ func (k *kinds) clusters(t *testing.T) (*Clusters, *bytes.Buffer) {
 	t.Helper()
 	k.state = t.TempDir()
 	log := &bytes.Buffer{}
-	return &Clusters{provider: k, log: log, state: k.state}, log
+	return &Clusters{provider: k, log: log, state: k.state, clock: instants{}}, log
 }
 
 func unexpected(context.Context, clientcmdapi.Config) error {
@@ -161,6 +178,20 @@ func TestWhoeverIsInterruptedLeavesNothing(t *testing.T) {
 	}
 	if len(k.there) > 0 {
 		t.Errorf("left: %v", k.there)
+	}
+}
+
+func TestNodesThatComeLateAreDeletedToo(t *testing.T) {
+	t.Parallel()
+	k := &kinds{there: []string{"lab"}, late: 2}
+	c, _ := k.clusters(t)
+	if err := c.Delete(t.Context(), "lab"); err != nil || len(k.there) > 0 {
+		t.Errorf("left %v, %v", k.there, err)
+	}
+	k = &kinds{there: []string{"lab"}, late: 1000}
+	c, _ = k.clusters(t)
+	if err := c.Delete(t.Context(), "lab"); err == nil || !strings.Contains(err.Error(), "its nodes do not go") {
+		t.Errorf("got %v", err)
 	}
 }
 
