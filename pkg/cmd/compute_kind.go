@@ -150,7 +150,9 @@ func (o *options) freeContext(name string, overwrite bool) error {
 
 // attachKind attaches a cluster that was just made, and writes the context that
 // leads to it.
-func (o *options) attachKind(ctx context.Context, a compute.Attachment, k *kindFlags, config clientcmdapi.Config) error {
+func (o *options) attachKind(
+	ctx context.Context, a compute.Attachment, k *kindFlags, config clientcmdapi.Config,
+) error {
 	from := kindcluster.ContextName(a.KindCluster)
 	kube, err := o.kubeFor(config, from)
 	if err != nil {
