@@ -32,7 +32,7 @@ func TestComputeDeployNoticesWhoAttachedSince(t *testing.T) {
 
 	owner.ok("compute", "detach", "-n", "lab", "--force")
 	s.refused("compute lab was detached from this cluster")
-	owner.ok(owner.attachArgs("fab", "--context", "kind-aml")...)
+	owner.ok(owner.attachArgs("fab")...)
 	s.refused("re-attached this cluster as compute fab")
 	if now := s.ok("history", "echo").out; now != revision {
 		t.Errorf("the endpoint has other revisions:\n%s\nbefore:\n%s", now, revision)
