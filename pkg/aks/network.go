@@ -177,7 +177,8 @@ func (a APIOptions) profile(f *findings) *acs.ManagedClusterAPIServerAccessProfi
 		PrivateDNSZone: optional(a.PrivateDNSZone), EnablePrivateClusterPublicFQDN: a.PublicFQDN}
 	if a.Private {
 		p.EnablePrivateCluster = ptr.To(true)
-		f.warn("the cluster is private: only machines in its network, or in one that is peered with it, can attach and deploy")
+		f.warn("the cluster is private: only machines in its network, or in one that is peered with it, " +
+			"can attach and deploy")
 		return p
 	}
 	for _, r := range a.AuthorizedIPRanges {
@@ -206,6 +207,9 @@ func (a APIOptions) check(f *findings) {
 	if own {
 		checkID(f, "--private-dns-zone", zone, "Microsoft.Network/privateDnsZones")
 	}
+	if zone == "none" && a.PublicFQDN != nil && !*a.PublicFQDN {
+		f.refuse("--disable-public-fqdn with --private-dns-zone none leaves the API server without a name: leave one out")
+	}
 	if a.FQDNSubdomain != "" && !own {
 		f.refuse("--fqdn-subdomain is a name in a zone of your own: name that with --private-dns-zone ID")
 	}
@@ -224,7 +228,8 @@ func checkRange(f *findings, text string, of int) {
 	case r != r.Masked():
 		f.refuse("%s %s does not start at the first address of its range: write %s", flag, text, r.Masked())
 	case r.Addr().IsUnspecified() && (r.Bits() != 32 || of > 1):
-		f.refuse("%s %s: to let only Azure itself in write 0.0.0.0/32 alone; to let everybody in leave the flag out", flag, text)
+		f.refuse("%s %s: to let only Azure itself in write 0.0.0.0/32 alone; to let everybody in leave the flag out",
+			flag, text)
 	case !r.Addr().IsUnspecified() && !global(r.Addr()):
 		f.refuse("%s %s is no range of public addresses: the API server sees callers by their public ones", flag, text)
 	}
@@ -252,5 +257,5 @@ func oneOf[T ~string](f *findings, flag, value string, known []T) *T {
 
 // small is a number that was checked to fit.
 func small(n int) *int32 {
-	return ptr.To(int32(min(max(n, 0), 1<<20))) //nolint:gosec // bounded in this line
+	return ptr.To(int32(min(max(n, 0), 1<<20)))
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 )
 
 // The pools of a new cluster, and the taint that keeps all but models with a
@@ -90,9 +91,14 @@ func (n NodeOptions) profile(f *findings) *acs.ManagedClusterPropertiesAutoScale
 	settings := make(map[string]any, len(n.Profile))
 	for key, text := range n.Profile {
 		settings[key] = text
-		if on, err := strconv.ParseBool(text); err == nil && isSwitch(key) {
-			settings[key] = on
+		if !isSwitch(key) {
+			continue
 		}
+		on, err := strconv.ParseBool(text)
+		if err != nil {
+			f.refuse("--cluster-autoscaler-profile %s=%s: write true or false", key, text)
+		}
+		settings[key] = on
 	}
 	profile := &acs.ManagedClusterPropertiesAutoScalerProfile{}
 	body, err := json.Marshal(settings)
@@ -102,8 +108,7 @@ func (n NodeOptions) profile(f *findings) *acs.ManagedClusterPropertiesAutoScale
 	kept, keptErr := json.Marshal(profile)
 	var known map[string]any
 	if err != nil || keptErr != nil || json.Unmarshal(kept, &known) != nil {
-		f.refuse("--cluster-autoscaler-profile: a setting has a value of the wrong kind: write NAME=VALUE, with true or "+
-			"false for switches (%v)", err)
+		f.refuse("--cluster-autoscaler-profile cannot be read: write NAME=VALUE,… with the names that az has")
 		return nil
 	}
 	for key := range settings {
@@ -140,7 +145,8 @@ func (g GPUOptions) pool(facts Facts, f *findings) *acs.ManagedClusterAgentPoolP
 	if driver := oneOf(f, "--gpu-driver", g.driver(), acs.PossibleGPUDriverValues()); driver != nil {
 		pool.GpuProfile = &acs.GPUProfile{Driver: driver}
 	}
-	f.warn("AKS installs the driver of the GPUs and not their device plugin: kubectl aml compute check tells when it is missing")
+	f.warn("AKS installs the driver of the GPUs and not their device plugin: " +
+		"kubectl aml compute check tells when it is missing")
 	return pool
 }
 
@@ -183,13 +189,16 @@ func checkSize(f *findings, flag, size string, facts Facts, system bool) {
 		f.warn("%s %s: %s", flag, size, old.says)
 	}
 	if sku.Arm {
-		f.warn("%s %s has Arm processors: images for amd64, which most scoring environments are, do not run on it", flag, size)
+		f.warn("%s %s has Arm processors: images for amd64, which most scoring environments are, do not run on it",
+			flag, size)
 	}
 }
 
-// checkGPU refuses a size that is known to have no GPUs.
+// checkGPU refuses a size that has no GPUs. Those that have are the N family,
+// without NP, which has FPGAs.
 func checkGPU(f *findings, flag, size string, facts Facts) {
-	if sku, ok := facts.sku(size); ok && !sku.Estimated && sku.GPUs < 1 {
+	named := regexp.MustCompile(`(?i)^Standard_N[^P]`).MatchString(size)
+	if sku, ok := facts.sku(size); ok && (sku.Estimated && !named || !sku.Estimated && sku.GPUs < 1) {
 		f.refuse("%s %s has no GPU: use a size such as Standard_NC4as_T4_v3", flag, size)
 	}
 }
@@ -207,31 +216,13 @@ func (f Facts) sku(size string) (SKU, bool) {
 	return SKU{}, false
 }
 
-// enough holds the pools against the rule of 12 vCPUs.
+// enough holds the pools against the rule of 12 vCPUs. What is refused by itself
+// is not counted.
 func (o ClusterOptions) enough(facts Facts, f *findings) error {
-	if o.Nodes.VMSize == AutoVMSize || o.SkipCapacityCheck {
+	c, estimated, ok := o.capacity(facts)
+	if !ok || o.SkipCapacityCheck {
 		return nil
 	}
-	c, shapes, estimated := compute.Capacity{}, []string{}, false
-	for _, p := range []struct {
-		size  string
-		count int
-		scale Autoscaler
-	}{{o.Nodes.VMSize, o.Nodes.Count, o.Nodes.Autoscaler}, {o.GPU.VMSize, o.GPU.Count, Autoscaler{}}} {
-		sku, ok := facts.sku(p.size)
-		if p.size == "" || !ok {
-			continue
-		}
-		low, high := p.count, p.count
-		if p.scale.Enabled && p.scale.Min != nil && p.scale.Max != nil {
-			low, high = *p.scale.Min, *p.scale.Max
-		}
-		estimated = estimated || sku.Estimated
-		shapes = append(shapes, fmt.Sprintf("%d×%d", low, sku.CPUs))
-		c.Nodes, c.CPUs = c.Nodes+low, c.CPUs+low*sku.CPUs
-		c.MaxNodes, c.MaxCPUs = c.MaxNodes+high, c.MaxCPUs+high*sku.CPUs
-	}
-	c.Shape = strings.Join(shapes, "+")
 	warning, err := c.Enough(o.Purpose)
 	note := ""
 	if estimated {
@@ -241,10 +232,46 @@ func (o ClusterOptions) enough(facts Facts, f *findings) error {
 		f.warn("%s%s", warning, note)
 	}
 	if err != nil {
-		return fail(Quota, err, "%v%s: use --agent-count %d, a larger --vm-size, or --cluster-purpose DevTest; "+
-			"--skip-capacity-check makes it all the same", err, note, o.agents(facts))
+		nodes := "--agent-count"
+		if o.Nodes.Autoscaler.Enabled {
+			nodes = "--max-count"
+		}
+		return fail(Quota, err, "%v%s: use %s %d, a larger --vm-size, or --cluster-purpose DevTest; "+
+			"--skip-capacity-check makes it all the same", err, note, nodes, o.agents(facts))
 	}
 	return nil
+}
+
+// capacity is what the pools have; false where a size, a number of nodes or the
+// purpose is none to count with.
+func (o ClusterOptions) capacity(facts Facts) (c compute.Capacity, estimated, ok bool) {
+	if o.Purpose != endpoint.FastProd && o.Purpose != endpoint.DevTest {
+		return c, false, false
+	}
+	var shapes []string
+	for _, p := range []struct {
+		size  string
+		count int
+		scale Autoscaler
+	}{{o.Nodes.VMSize, o.Nodes.Count, o.Nodes.Autoscaler}, {o.GPU.VMSize, o.GPU.Count, Autoscaler{}}} {
+		if p.size == "" {
+			continue
+		}
+		low, high := p.count, p.count
+		if p.scale.Enabled && p.scale.Min != nil && p.scale.Max != nil {
+			low, high = *p.scale.Min, *p.scale.Max
+		}
+		sku, known := facts.sku(p.size)
+		if old, isOld := retired(p.size); !known || isOld && old.gone || low < 1 || high < low {
+			return c, false, false
+		}
+		estimated = estimated || sku.Estimated
+		shapes = append(shapes, fmt.Sprintf("%d×%d", low, sku.CPUs))
+		c.Nodes, c.CPUs = c.Nodes+low, c.CPUs+low*sku.CPUs
+		c.MaxNodes, c.MaxCPUs = c.MaxNodes+high, c.MaxCPUs+high*sku.CPUs
+	}
+	c.Shape = strings.Join(shapes, "+")
+	return c, estimated, true
 }
 
 // agents is the number of nodes of the size that would be enough.

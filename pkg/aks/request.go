@@ -32,7 +32,8 @@ type Request struct {
 func CreateRequest(ctx context.Context, where cloud.Configuration, t Target, mc acs.ManagedCluster) (Request, error) {
 	var caught catcher
 	client, err := acs.NewManagedClustersClient(t.Subscription, nobody{}, &arm.ClientOptions{
-		ClientOptions:         policy.ClientOptions{Cloud: where, Transport: &caught, Retry: policy.RetryOptions{MaxRetries: -1}},
+		ClientOptions: policy.ClientOptions{
+			Cloud: where, Transport: &caught, Retry: policy.RetryOptions{MaxRetries: -1}},
 		DisableRPRegistration: true,
 	})
 	if err != nil {

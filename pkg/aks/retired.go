@@ -24,8 +24,9 @@ func families() []family {
 		{`NV\d+as_v4`, true, "NVv4 was retired on 30 September 2026: " + gpus},
 		{`PB\d+r?s`, true, "PBS ran only the FPGA images of Azure ML itself, and no list of sizes has it any more: " + gpus},
 		{`NP\d+s`, false, "AKS does not document FPGA nodes: their driver and device plugin are yours to install"},
-		{`DS?\d+(-\d+)?_v2(_Promo)?`, false, "Dv2 and DSv2 are retired on 1 May 2028, and new subscriptions cannot have them: " +
-			"use " + DefaultVMSize},
+		{`DS?\d+(-\d+)?_v2(_Promo)?`, false,
+			"Dv2 and DSv2 are retired on 1 May 2028, and new subscriptions cannot have them: " +
+				"use " + DefaultVMSize},
 		{`A\d+m?_v2`, false, "Av2 is an old family that Azure retires: use " + DefaultVMSize},
 		{`F\d+s?(_v2)?`, false, "F and Fsv2 are old families that Azure retires: use a size of Fasv6, or " + DefaultVMSize},
 		{`B\d+\w*`, false, "B saves up CPU time and is slow when that is used up: use " + DefaultVMSize},

@@ -37,7 +37,8 @@ func oldDSizes() map[int]int {
 // Standard_M8-2ms can use 2 of 8. It knows nothing of GPUs and memory, and says
 // false for a name that is not like Azure's.
 func EstimateSKU(name string) (SKU, bool) {
-	parts := regexp.MustCompile(`(?i)^Standard_([A-Z]+)(\d{1,4})(?:-(\d{1,4}))?([a-z]*)(?:_.*)?$`).FindStringSubmatch(name)
+	parts := regexp.MustCompile(
+		`(?i)^Standard_([A-Z]+)(\d{1,4})(?:-(\d{1,4}))?([a-z]*)(?:_\w+)?$`).FindStringSubmatch(name)
 	if parts == nil {
 		return SKU{}, false
 	}
@@ -49,7 +50,7 @@ func EstimateSKU(name string) (SKU, bool) {
 	if err != nil || cpus == 0 {
 		return SKU{}, false
 	}
-	if old := strings.ToUpper(parts[1]); (old == "D" || old == "DS") && oldGeneration(name) {
+	if old := strings.ToUpper(parts[1]); parts[3] == "" && (old == "D" || old == "DS") && oldGeneration(name) {
 		known, ok := oldDSizes()[cpus]
 		if !ok {
 			return SKU{}, false

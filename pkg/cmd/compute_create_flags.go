@@ -50,7 +50,8 @@ func (f *createFlags) addCluster(c *cobra.Command) {
 	s.StringVar(&o.Location, "location", "", "Region, such as eastus; that of the resource group if not given")
 	s.StringVar(&o.KubernetesVersion, "kubernetes-version", "",
 		"Version of Kubernetes, as 1.36 or 1.36.2: compute versions shows them; AKS's default if not given")
-	s.StringVar(&o.DNSPrefix, "dns-name-prefix", "", "Beginning of the API server's host name; made of the names if not given")
+	s.StringVar(&o.DNSPrefix, "dns-name-prefix", "",
+		"Beginning of the API server's host name; made of the names if not given")
 	s.StringToStringVar(&o.Tags, "tags", nil, "Tags of the cluster, NAME=VALUE,…")
 	s.StringVar(&f.acr, "attach-acr", "", "Name or id of the Azure Container Registry that the nodes may pull from")
 	s.BoolVar(&o.GatewayAPI, "enable-gateway-api", false, "Have AKS run a controller of the Gateway API")
@@ -68,11 +69,13 @@ func (f *createFlags) addNodes(c *cobra.Command) {
 	n.Autoscaler.Min, n.Autoscaler.Max = new(int), new(int)
 	s.IntVar(n.Autoscaler.Min, "min-count", 0, "Fewest nodes of the autoscaler")
 	s.IntVar(n.Autoscaler.Max, "max-count", 0, "Most nodes of the autoscaler")
-	s.StringToStringVar(&n.Profile, "cluster-autoscaler-profile", nil, "Settings of the autoscaler, such as scan-interval=30s")
+	s.StringToStringVar(&n.Profile, "cluster-autoscaler-profile", nil,
+		"Settings of the autoscaler, such as scan-interval=30s")
 	s.StringVar(&g.VMSize, "gpu-node-vm-size", "", "Size of the nodes of a second pool, with GPUs")
 	s.IntVar(&g.Count, "gpu-node-count", 0, "Number of nodes with GPUs; 1 if not given")
 	s.StringVar(&g.Driver, "gpu-driver", "", "install or none: whether AKS installs the GPUs' driver")
-	s.StringVar(&g.Instance, "gpu-instance-profile", "", "Slices of each GPU: MIG1g, MIG2g, MIG3g, MIG4g or MIG7g")
+	s.StringVar(&g.Instance, "gpu-instance-profile", "",
+		"Slices that each GPU is cut into: MIG1g, MIG2g, MIG3g, MIG4g or MIG7g")
 	s.BoolVar(&f.noDriver, "skip-gpu-driver-install", false, "The same as --gpu-driver none")
 	short(c, "agent-count", "a", "c")
 	short(c, "vm-size", "s")

@@ -75,7 +75,8 @@ func (f Facts) gateway() Check {
 		return warned(check, "nothing serves the classes "+several(idle),
 			"see whether their controller runs: kubectl describe gatewayclass "+idle[0])
 	}
-	return warned(check, "the Gateway API is there, and no class of gateways", "install a controller before using --gateway")
+	return warned(check, "the Gateway API is there, and no class of gateways",
+		"install a controller before using --gateway")
 }
 
 // keda is good without KEDA: replicas follow the CPU.
@@ -92,7 +93,8 @@ func (f Facts) keda() Check {
 
 func (f Facts) metrics() Check {
 	const check, without = "metrics-server", "autoscaled replicas stay as many as they are"
-	const remedy = "install metrics-server; on AKS it is there, see kubectl -n kube-system get pods -l k8s-app=metrics-server"
+	const remedy = "install metrics-server; on AKS it is there, see " +
+		"kubectl -n kube-system get pods -l k8s-app=metrics-server"
 	switch {
 	case f.Groups.Err != nil:
 		return unsure(check, "ask which APIs the cluster has", f.Groups.Err)

@@ -175,7 +175,7 @@ func (c *Clusters) make(ctx context.Context, o CreateOptions, kubeconfig string)
 		return told("make kind cluster "+o.Name, err)
 	case <-ctx.Done():
 		err := c.remove(o.Name)
-		_ = <-made // that the nodes went is what it says, or nothing
+		<-made // that the nodes went is what it says, or nothing
 		return errors.Join(context.Cause(ctx), err)
 	}
 }
