@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -161,10 +162,12 @@ func (c *Client) notBegun(why error, t Target) error {
 
 // unknown is the error of a command that ended between a request and its answer.
 func unknown(t Target, cause error) error {
-	why := "there was no answer in time"
+	why, known := "there was no answer in time", (*Error)(nil)
 	switch {
 	case errors.Is(cause, context.Canceled):
 		why = "stopped"
+	case errors.As(cause, &known) && known.Reason == UnderWay:
+		why = strings.TrimPrefix(known.what, t.label()+": ")
 	case !errors.Is(cause, context.DeadlineExceeded):
 		why = cause.Error()
 	}

@@ -102,9 +102,9 @@ func (c *Client) resumeDelete(ctx context.Context, o Operation, t Target) error 
 
 // followDelete waits until the cluster is gone.
 func (c *Client) followDelete(ctx context.Context, t Target, deleting *deletion) error {
-	start := c.options.Clock.Now()
+	progress := c.progress(t, OperationDelete)
 	if deleting != nil {
-		_, err := follow(ctx, c, t, start, deleting)
+		_, err := follow(ctx, c, t, progress, deleting)
 		if err == nil {
 			return c.Forget(t)
 		}
@@ -112,7 +112,7 @@ func (c *Client) followDelete(ctx context.Context, t Target, deleting *deletion)
 			return err
 		}
 	}
-	now, err := c.followState(ctx, t, start)
+	now, err := c.followState(ctx, t, progress)
 	switch {
 	case err == nil && now.State != StateDeleted:
 		return fail(Failed, nil, "%s is there and %s: the delete did not happen: run %s again",

@@ -34,7 +34,9 @@ type Error struct {
 	Code string
 	// Message is one line: what is wrong, and what to do next.
 	Message string
-	cause   error
+	// what is Message without what to do next.
+	what  string
+	cause error
 }
 
 // Error implements error. It is one line.
@@ -52,7 +54,16 @@ func ReasonOf(err error) Reason {
 }
 
 func fail(reason Reason, cause error, format string, args ...any) *Error {
-	return &Error{Reason: reason, Message: fold(fmt.Sprintf(format, args...)), cause: cause}
+	what := fold(fmt.Sprintf(format, args...))
+	return &Error{Reason: reason, Message: what, what: what, cause: cause}
+}
+
+// then is e with what to do next, if there is anything.
+func (e *Error) then(next string) *Error {
+	if next != "" {
+		e.Message = e.what + ": " + next
+	}
+	return e
 }
 
 // fold makes one line of text.

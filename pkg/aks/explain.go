@@ -32,15 +32,17 @@ func (c *Client) explain(err error, t Target) error {
 	case err == nil || errors.As(err, &known) || errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &slow):
-		return fail(Throttled, err, "%s: %s, which is longer than the time left: run the command again then", t.label(), slow)
+		return fail(Throttled, err, "%s: %s, which is longer than the time left", t.label(), slow).
+			then("run the command again then")
 	case errors.As(err, &sign):
 		return fail(Denied, err, "%s", sign)
 	case errors.As(err, &response):
 		return c.explainResponse(response, t)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fail(UnderWay, err, "%s: Azure did not answer in time: run the command again", t.label())
+		return fail(UnderWay, err, "%s: Azure did not answer in time", t.label()).then("run the command again")
 	}
-	return fail(UnderWay, err, "%s: Azure cannot be reached (%s): run the command again", t.label(), unreachable(err))
+	return fail(UnderWay, err, "%s: Azure cannot be reached (%s)", t.label(), unreachable(err)).
+		then("run the command again")
 }
 
 // unreachable is the innermost part of what a connection ended with, without
@@ -76,17 +78,15 @@ func (c *Client) explainResponse(response *azcore.ResponseError, t Target) error
 	case reason == Throttled:
 		next = "run the command again later"
 		if wait := retryAfter(response.RawResponse, c.options.Clock); wait > 0 {
-			next = "Azure asks to wait " + seconds(wait) + " s: run the command again then"
+			e.what += ": Azure asks to wait " + seconds(wait) + " s"
+			next = "run the command again then"
 		}
 	case response.StatusCode == http.StatusUnauthorized:
 		next = "the token of " + tried(c.options.Credential) + " was not taken: sign in again, such as with az login"
 	case reason == Denied:
 		next = rights(inner.Message)
 	}
-	if next != "" {
-		e.Message += ": " + next
-	}
-	return e
+	return e.then(next)
 }
 
 func (t Target) label() string { return "cluster " + t.Name + " in resource group " + t.ResourceGroup }
@@ -190,24 +190,32 @@ func (p problem) text() string {
 
 // failure is the error of a cluster whose operation failed, for one whose
 // operation is not known any more.
-func (c *Client) failure(now Cluster) error {
+func (c *Client) failure(now Cluster, kind string) error {
 	p := problem{Code: now.State, Message: "Azure gives no reason"}
 	if raw := now.Raw.Properties; raw != nil && raw.Status != nil && raw.Status.ProvisioningError != nil {
 		p = newProblem(*raw.Status.ProvisioningError)
 	}
-	return c.failed(p, now.Target)
+	return c.failed(p, now.Target, kind)
 }
 
-// failed is the error of an operation that Azure ended.
-func (c *Client) failed(p problem, t Target) error {
+// failed is the error of an operation that Azure ended; kind is empty for one
+// that was not begun here.
+func (c *Client) failed(p problem, t Target, kind string) error {
 	reason, inner := p.reason(), p.innermost()
 	if reason != Quota && reason != Denied {
 		reason = Failed
 	}
-	e := fail(reason, nil, "%s: it failed: %s: what there is of it stays: remove it with %s, then create it again",
-		t.label(), inner.text(), c.next("delete", t))
+	what, next := "the last operation on it failed", "see it with "+c.next("show", t)
+	switch kind {
+	case OperationCreate:
+		what = "it failed"
+		next = "what there is of it stays: remove it with " + c.next("delete", t) + ", then create it again"
+	case OperationDelete:
+		what, next = "the delete failed", "what is left of it stays: run "+c.next("delete", t)+" again"
+	}
+	e := fail(reason, nil, "%s: %s: %s", t.label(), what, inner.text())
 	e.Code = inner.Code
-	return e
+	return e.then(next)
 }
 
 func newProblem(d acs.ErrorDetail) problem {

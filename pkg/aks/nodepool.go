@@ -197,9 +197,10 @@ func followPool[T any](ctx context.Context, c *Client, t Target, poller *runtime
 	if !wait {
 		return nil
 	}
-	_, err := follow(ctx, c, t, c.options.Clock.Now(), poller)
+	progress := c.progress(t, "")
+	_, err := follow(ctx, c, t, progress, poller)
 	if errors.Is(err, errLost) {
-		_, err = c.followState(ctx, t, c.options.Clock.Now())
+		_, err = c.followState(ctx, t, progress)
 	}
 	return err
 }
@@ -211,7 +212,7 @@ func (c *Client) explainPool(err error, t Target, name string) error {
 	explained := c.explain(err, t)
 	if e := (*Error)(nil); errors.As(explained, &e) {
 		named := *e
-		named.Message = "node pool " + name + ": " + e.Message
+		named.Message, named.what = "node pool "+name+": "+e.Message, "node pool "+name+": "+e.what
 		return &named
 	}
 	return explained

@@ -50,7 +50,7 @@ func TestCreateGoesOn(t *testing.T) {
 					a.answer("GET operation", drops, drops) // GETs are sent again by net/http too
 				}
 			},
-			message: "cluster prod in resource group ml: Azure cannot be reached (EOF): run the command again: " +
+			message: "cluster prod in resource group ml: Azure cannot be reached (EOF): " +
 				"Azure goes on with it: wait for it with kubectl aml compute wait -n prod",
 			again: waitFor,
 		},

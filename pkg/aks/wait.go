@@ -31,7 +31,7 @@ func (c *Client) Wait(ctx context.Context, t Target) (Cluster, error) {
 	case known:
 		return c.waitCreate(ctx, o, t)
 	}
-	return c.followState(ctx, t, c.options.Clock.Now())
+	return c.followState(ctx, t, c.progress(t, ""))
 }
 
 func (c *Client) waitCreate(ctx context.Context, o Operation, t Target) (Cluster, error) {
@@ -68,13 +68,13 @@ func (c *Client) resumeCreate(ctx context.Context, o Operation, t Target) (*crea
 
 // followCreate waits for a create to end.
 func (c *Client) followCreate(ctx context.Context, t Target, creating *creation) (Cluster, error) {
-	start := c.options.Clock.Now()
+	progress := c.progress(t, OperationCreate)
 	if creating == nil {
-		return c.followState(ctx, t, start)
+		return c.followState(ctx, t, progress)
 	}
-	got, err := follow(ctx, c, t, start, creating)
+	got, err := follow(ctx, c, t, progress, creating)
 	if errors.Is(err, errLost) {
-		return c.followState(ctx, t, start)
+		return c.followState(ctx, t, progress)
 	}
 	if err != nil {
 		return Cluster{}, err
@@ -87,9 +87,8 @@ var errLost = errors.New("the operation is not known any more")
 
 // follow polls an operation until it ends, and tells its state.
 func follow[T any](
-	ctx context.Context, c *Client, t Target, start time.Time, p *runtime.Poller[T],
+	ctx context.Context, c *Client, t Target, progress *progress, p *runtime.Poller[T],
 ) (result T, err error) {
-	progress := c.progress(t, start)
 	for !p.Done() {
 		resp, err := p.Poll(ctx) //nolint:bodyclose // azcore has read and closed it
 		if err != nil {
@@ -114,7 +113,7 @@ func follow[T any](
 		return result, nil
 	// What the final look at the cluster ends with is no end of the operation.
 	case errors.As(err, &response) && response.StatusCode < http.StatusMultipleChoices:
-		return result, c.failed(readProblem(response), t)
+		return result, c.failed(readProblem(response), t, progress.kind)
 	case errors.As(err, &response):
 		return result, errLost
 	}
@@ -131,18 +130,22 @@ func (c *Client) explainPoll(ctx context.Context, err error, t Target, state str
 		(response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusGone) {
 		return errLost
 	}
-	explained := c.explain(err, t)
-	reason := ReasonOf(explained)
-	if reason != Denied && reason != Throttled {
-		reason = UnderWay
+	e := (*Error)(nil)
+	if !errors.As(c.explain(err, t), &e) {
+		e = fail(UnderWay, err, "%s: %s", t.label(), unreachable(err))
 	}
-	e := fail(reason, err, "%s: Azure goes on with it: wait for it with %s", explained, c.next("wait", t))
-	return e
+	wait := "wait for it with " + c.next("wait", t)
+	switch e.Reason {
+	case Denied:
+		return fail(Denied, err, "%s, then %s: Azure goes on with it", e.Message, wait)
+	case Throttled:
+		return fail(Throttled, err, "%s: Azure goes on with it: %s later", e.what, wait)
+	}
+	return fail(UnderWay, err, "%s: Azure goes on with it: %s", e.what, wait)
 }
 
 // followState looks at the cluster itself until Azure is done with it.
-func (c *Client) followState(ctx context.Context, t Target, start time.Time) (Cluster, error) {
-	progress := c.progress(t, start)
+func (c *Client) followState(ctx context.Context, t Target, progress *progress) (Cluster, error) {
 	for {
 		now, err := c.Get(ctx, t)
 		switch {
@@ -157,7 +160,7 @@ func (c *Client) followState(ctx context.Context, t Target, start time.Time) (Cl
 		}
 		progress.is(now.State)
 		if now.failed() {
-			return Cluster{}, c.failure(now)
+			return Cluster{}, c.failure(now, progress.kind)
 		}
 		if now.settled() {
 			return now, nil
@@ -195,12 +198,13 @@ func (c *Client) sleep(ctx context.Context, d time.Duration) error {
 type progress struct {
 	c           *Client
 	label       string
+	kind        string // of the operation, empty if it was not begun here
 	start, told time.Time
 	state       string
 }
 
-func (c *Client) progress(t Target, start time.Time) *progress {
-	return &progress{c: c, label: "cluster " + t.Name, start: start}
+func (c *Client) progress(t Target, kind string) *progress {
+	return &progress{c: c, label: "cluster " + t.Name, kind: kind, start: c.options.Clock.Now()}
 }
 
 func (p *progress) is(state string) {
