@@ -115,6 +115,10 @@ func (a *armServer) usual(w http.ResponseWriter, r *http.Request) {
 		if !a.polled {
 			a.step() // the cluster itself is all that is asked
 		}
+		if a.cluster == nil {
+			say(w, 404, `{"error":{"code":"ResourceNotFound","message":"The Resource is not there."}}`)
+			return
+		}
 		sayJSON(w, 200, a.cluster)
 	case k == "DELETE cluster" && a.cluster == nil:
 		w.WriteHeader(204)
@@ -150,7 +154,7 @@ func (a *armServer) step() string {
 		a.states = a.states[1:]
 		return state
 	}
-	if p, _ := a.cluster["properties"].(map[string]any); p["provisioningState"] == "Deleting" {
+	if p, _ := a.cluster["properties"].(map[string]any); p["provisioningState"] == "Deleting" && state != StateFailed {
 		a.cluster = nil
 	} else if a.cluster != nil {
 		a.set(state)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -43,11 +44,16 @@ func (c *Client) beginDelete(ctx context.Context, t Target) (Operation, *deletio
 			return o, nil, err
 		} else if !found {
 			return Operation{}, nil, c.Forget(t)
-		} else if now.State == "Deleting" {
+		} else if strings.EqualFold(now.State, "Deleting") {
 			deleting, err := c.resumeDeletion(ctx, o, t)
 			return o, deleting, err
 		}
 	}
+	return c.askDelete(ctx, t)
+}
+
+// askDelete asks for the delete, and keeps that it has begun.
+func (c *Client) askDelete(ctx context.Context, t Target) (Operation, *deletion, error) {
 	clusters, err := c.clusters(t)
 	if err != nil {
 		return Operation{}, nil, err
@@ -57,13 +63,14 @@ func (c *Client) beginDelete(ctx context.Context, t Target) (Operation, *deletio
 	switch {
 	case err != nil && gone(c.explain(err, t)), accepted(answer) && answer.StatusCode == http.StatusNoContent:
 		return Operation{}, nil, c.Forget(t)
-	case err != nil && !accepted(answer) && ctx.Err() != nil:
+	case err == nil:
+	case accepted(answer), conflicts(err) && c.deleting(ctx, t):
+		deleting = nil // the cluster itself is asked
+	case ctx.Err() != nil:
 		return Operation{}, nil, fail(UnderWay, ctx.Err(),
 			"%s: it is not known whether Azure has begun to delete it: run %s again", t.label(), c.next("delete", t))
-	case err != nil && !accepted(answer):
+	default:
 		return Operation{}, nil, c.explain(err, t)
-	case err != nil:
-		deleting = nil
 	}
 	o := Operation{
 		Version: operationVersion, Kind: OperationDelete, Compute: c.options.Compute, ResourceID: t.ID(),
@@ -76,6 +83,13 @@ func (c *Client) beginDelete(ctx context.Context, t Target) (Operation, *deletio
 		}
 	}
 	return o, deleting, c.save(t, o)
+}
+
+// deleting tells whether what is in the way of a delete is a delete: that of a
+// request whose answer got lost, or somebody else's.
+func (c *Client) deleting(ctx context.Context, t Target) bool {
+	now, found, err := c.find(ctx, t)
+	return err == nil && found && strings.EqualFold(now.State, "Deleting")
 }
 
 // resumeDeletion is the poller that o has the token of; nil if it has none.
