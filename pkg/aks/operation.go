@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -170,11 +171,27 @@ func readOperation(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if err := private(f); err != nil {
+		return nil, err
+	}
 	text, err := io.ReadAll(io.LimitReader(f, operationSize+1))
 	if err == nil && len(text) > operationSize {
 		err = errors.New("it is too large")
 	}
 	return text, err
+}
+
+// private refuses a file that others may read or write. On Windows modes say
+// nothing of others.
+func private(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode(); runtime.GOOS != "windows" && (!mode.IsRegular() || mode.Perm()&0o077 != 0) {
+		return fmt.Errorf("others than you may read or write it (mode %#o)", mode.Perm())
+	}
+	return nil
 }
 
 // parseOperation reads what save wrote, and nothing else.
