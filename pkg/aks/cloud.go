@@ -73,7 +73,7 @@ func Subscription(flag string, getenv func(string) string, home string) (string,
 	if folder == "" && home != "" {
 		folder = filepath.Join(home, ".azure")
 	}
-	id, err := profileSubscription(filepath.Join(folder, "azureProfile.json"))
+	id, err := profileSubscription(folder)
 	if err != nil {
 		return "", fmt.Errorf("which subscription: %w: write --subscription, set AZURE_SUBSCRIPTION_ID, or run az login", err)
 	}
@@ -89,9 +89,10 @@ func checkSubscription(where, id string) (string, error) {
 }
 
 // profileSubscription reads what az login leaves, which has a byte order mark.
-func profileSubscription(path string) (string, error) {
+func profileSubscription(folder string) (string, error) {
+	path := filepath.Join(folder, "azureProfile.json")
 	text, err := os.ReadFile(path)
-	if err != nil {
+	if folder == "" || err != nil {
 		return "", errors.New("none is named, and there is no login of the Azure CLI")
 	}
 	var profile struct {
