@@ -34,6 +34,8 @@ type space struct {
 	admin      kubernetes.Interface
 	adminREST  *rest.Config
 	kubeconfig string
+	// env are variables of the plugin beside the usual ones.
+	env []string
 }
 
 // newSpace makes a namespace with its user. Both go with the test.
@@ -95,7 +97,7 @@ type said struct {
 // command is the plugin with these arguments, as the space's user.
 func (s *space) command(ctx context.Context, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, os.Getenv(pluginVar), args...)
-	c.Env = append(os.Environ(), kubeconfigVar+"="+s.kubeconfig, "HOME="+s.t.TempDir())
+	c.Env = append(append(os.Environ(), kubeconfigVar+"="+s.kubeconfig, "HOME="+s.t.TempDir()), s.env...)
 	return c
 }
 

@@ -77,7 +77,7 @@ type Fault struct {
 	// DropBefore closes the connection and does nothing, DropAfter does what was
 	// asked for and closes the connection.
 	DropBefore, DropAfter bool
-	// Delay is how long the answer takes.
+	// Delay is how long the answer takes, after what DropAfter does.
 	Delay time.Duration
 }
 
@@ -206,6 +206,13 @@ func (s *Server) Requests() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
+// HandOut changes the kubeconfig that is handed out.
+func (s *Server) HandOut(kubeconfig []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.o.Kubeconfig = kubeconfig
+}
+
 // Count is how many requests came that match; see Fault.Match.
 func (s *Server) Count(match string) int { return len(s.Matching(match)) }
 
@@ -232,6 +239,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.usual(w, r)
 		return
 	}
+	if f.DropAfter {
+		s.usual(httptest.NewRecorder(), r)
+	}
 	if f.Delay > 0 {
 		select {
 		case <-time.After(f.Delay):
@@ -241,7 +251,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case f.DropAfter:
-		s.usual(httptest.NewRecorder(), r)
 		drop(w)
 	case f.DropBefore:
 		drop(w)
