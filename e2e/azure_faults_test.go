@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -54,8 +55,16 @@ func TestAzureThrottles(t *testing.T) {
 	if took := time.Since(start); took > 9*time.Second {
 		t.Errorf("waited %s for an answer that came at once", took)
 	}
+	z.arm.Fault(throttled(armfake.PutCluster, "3600", 1)) // nobody waits for that
+	z.fails(6, []string{"3600 s"}, z.create()...)
 	if state := z.arm.State("ml", "prod"); state != "" || z.operation() != "" {
 		t.Errorf("the cluster is %q, under way %q", state, z.operation())
+	}
+	z.arm.Fault(throttled(armfake.PutCluster, "117", 1))
+	u := z.start(armfake.PutCluster, 3, z.create()...)
+	time.Sleep(time.Second)
+	if code := u.signal(os.Interrupt); code != 6 || !strings.Contains(u.err.String(), "throttled by Azure, waiting 117 s") {
+		t.Errorf("stopped with %d: %s", code, &u.err)
 	}
 	z.arm.Fault(throttled(armfake.PutCluster, "1", 2))
 	r := z.ok(z.create("--no-wait")...)
@@ -70,12 +79,13 @@ func TestAzureThrottles(t *testing.T) {
 // Waiting goes on through all that passes.
 func TestAzureWaitsThrough(t *testing.T) {
 	attachable(t)
-	z := newAzure(t, armfake.Options{Polls: 3})
+	z := newAzure(t, armfake.Options{Polls: 4})
+	usual := armfake.Fault{Match: armfake.Poll} // an answer as always
 	z.arm.Fault(
 		throttled(armfake.Poll, "1", 1),
-		armfake.Fault{Match: armfake.Poll, DropBefore: true},
-		armfake.Fault{Match: armfake.Poll, Status: http.StatusServiceUnavailable, Body: "<html>not now</html>"},
-		armfake.Fault{Match: armfake.Poll, DropAfter: true},
+		usual, armfake.Fault{Match: armfake.Poll, DropBefore: true},
+		usual, armfake.Fault{Match: armfake.Poll, Status: http.StatusServiceUnavailable, Body: "<html>not now</html>"},
+		usual, armfake.Fault{Match: armfake.Poll, DropAfter: true},
 	)
 	r := z.ok(z.create()...)
 	if r.out != "compute/prod created\n" || !strings.Contains(r.err, "throttled by Azure, waiting 1 s") {

@@ -120,7 +120,8 @@ type fault struct {
 }
 
 // New starts a server that stops with the test. The test fails if something
-// that had Env wanted to leave this machine.
+// that had Env wanted to leave this machine, or if a fault is left that no
+// request met.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
 	s := &Server{
@@ -145,6 +146,11 @@ func New(t testing.TB, o Options) *Server {
 		close(s.stopped)
 		s.http.Close()
 		s.tokens.Close()
+		for _, f := range s.faults {
+			if f.Times > 0 {
+				t.Errorf("no request met the fault %+v", f.Fault)
+			}
+		}
 	})
 	return s
 }
