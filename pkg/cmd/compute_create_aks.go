@@ -101,6 +101,9 @@ func (o *options) createAKS(ctx context.Context, name string, f *createAKS) erro
 	if err := o.freeName(name, a.ResourceID, f.overwrite); err != nil {
 		return err
 	}
+	if _, _, err := client.Operation(cluster.Target); err != nil {
+		return err // its file was changed: nothing is sent
+	}
 	mc, location, err := o.buildAKS(ctx, client, cluster)
 	if err != nil {
 		return err
