@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"k8s.io/utils/clock"
 )
 
 // Subscription is the one that Env names. The server answers for any.
@@ -250,7 +252,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if f.Delay > 0 {
 		select {
-		case <-time.After(f.Delay):
+		case <-clock.RealClock{}.After(f.Delay):
 		case <-r.Context().Done():
 		case <-s.stopped:
 		}
@@ -300,8 +302,10 @@ func authorized(r *http.Request) bool {
 // usual is the answer where nothing goes wrong.
 func (s *Server) usual(w http.ResponseWriter, r *http.Request) {
 	if !authorized(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="https://login.microsoftonline.com/", error="invalid_token"`)
-		refuse(w, http.StatusUnauthorized, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.")
+		w.Header().Set("WWW-Authenticate",
+			`Bearer authorization_uri="https://login.microsoftonline.com/", error="invalid_token"`)
+		refuse(w, http.StatusUnauthorized, "AuthenticationFailed",
+			"Authentication failed. The 'Authorization' header is missing.")
 		return
 	}
 	if r.URL.Query().Get("api-version") == "" {
@@ -344,6 +348,12 @@ func sayJSON(w http.ResponseWriter, status int, v any) {
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("X-Ms-Failure-Cause", "gateway")
 	sayJSON(w, status, map[string]any{"error": map[string]any{"code": code, "message": message}})
+}
+
+// unreadable is the answer to a body that is no JSON.
+func unreadable(w http.ResponseWriter) {
+	refuse(w, http.StatusBadRequest, "InvalidRequestContent",
+		"The request content was invalid and could not be deserialized.")
 }
 
 // refuseAKS is an error of AKS, which does not wrap it.

@@ -16,13 +16,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	acs "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v9"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 )
 
 type static struct{}
 
 func (static) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	return azcore.AccessToken{Token: "t", ExpiresOn: time.Now().Add(time.Hour)}, nil
+	return azcore.AccessToken{Token: "t", ExpiresOn: clock.RealClock{}.Now().Add(time.Hour)}, nil
 }
 
 func (s *Server) sdk(t *testing.T) *acs.ClientFactory {

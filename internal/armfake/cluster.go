@@ -85,8 +85,8 @@ func (c *cluster) fill(location string) {
 	if _, ok := c.body["location"]; !ok {
 		c.body["location"] = location
 	}
-	c.body["id"] = fmt.Sprintf("/subscriptions/%s/resourcegroups/%s/providers/Microsoft.ContainerService/managedClusters/%s",
-		c.subscription, c.group, c.name)
+	c.body["id"] = "/subscriptions/" + c.subscription + "/resourcegroups/" + c.group +
+		"/providers/Microsoft.ContainerService/managedClusters/" + c.name
 	c.body["name"], c.body["type"] = c.name, "Microsoft.ContainerService/ManagedClusters"
 	p := c.properties()
 	for name, value := range map[string]any{
@@ -112,7 +112,7 @@ func (c *cluster) fill(location string) {
 }
 
 // begin has Azure be at work on c.
-func (s *Server) begin(w http.ResponseWriter, r *http.Request, c *cluster, state string, end func()) *operation {
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, c *cluster, state string, end func()) {
 	s.serial++
 	op := &operation{
 		id: fmt.Sprintf("a0000000-0000-0000-0000-%012d", s.serial), on: c, polls: s.o.Polls, end: end,
@@ -129,7 +129,6 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, c *cluster, state
 	if r.Method == http.MethodDelete {
 		w.Header().Set("Location", where+"operationresults/"+op.id+"?api-version=2016-03-30&t=1&s=signed")
 	}
-	return op
 }
 
 // step is a look at the operation.
@@ -218,7 +217,7 @@ func (s *Server) putCluster(w http.ResponseWriter, r *http.Request, parts []stri
 	}
 	c := &cluster{subscription: parts[0], group: parts[1], name: parts[2]}
 	if err := json.NewDecoder(r.Body).Decode(&c.body); err != nil || c.body == nil {
-		refuse(w, http.StatusBadRequest, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
+		unreadable(w)
 		return
 	}
 	if _, ok := c.body["location"]; !ok {

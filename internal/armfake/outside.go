@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"k8s.io/utils/clock"
 )
 
 // identityHeader is what a managed identity shows to get a token.
@@ -50,6 +52,6 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	}
 	sayJSON(w, http.StatusOK, map[string]any{
 		"access_token": "token-for-tests", "token_type": "Bearer", "resource": r.URL.Query().Get("resource"),
-		"expires_on": strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10),
+		"expires_on": strconv.FormatInt(clock.RealClock{}.Now().Add(time.Hour).Unix(), 10),
 	})
 }

@@ -81,7 +81,7 @@ func (s *Server) putPool(w http.ResponseWriter, r *http.Request, parts []string)
 		Properties map[string]any `json:"properties"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Properties == nil {
-		refuse(w, http.StatusBadRequest, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
+		unreadable(w)
 		return
 	}
 	pool, status := body.Properties, http.StatusCreated

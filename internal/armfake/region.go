@@ -79,7 +79,8 @@ func (s *Server) provider(w http.ResponseWriter, _ *http.Request, parts []string
 func (s *Server) versions(w http.ResponseWriter, _ *http.Request, _ []string) {
 	version := func(minor, patch string, more map[string]any) map[string]any {
 		v := map[string]any{
-			"version": minor, "capabilities": map[string]any{"supportPlan": []string{"KubernetesOfficial", "AKSLongTermSupport"}},
+			"version":       minor,
+			"capabilities":  map[string]any{"supportPlan": []string{"KubernetesOfficial", "AKSLongTermSupport"}},
 			"patchVersions": map[string]any{minor + "." + patch: map[string]any{"upgrades": []string{}}},
 		}
 		for name, value := range more {
@@ -99,7 +100,8 @@ func usualSKUs() []SKU {
 		{Name: "Standard_D8s_v5", Family: "standardDSv5Family", CPUs: 8, MemoryGB: 32},
 		{Name: "Standard_D3_v2", Family: "standardDv2Family", CPUs: 4, MemoryGB: 14},
 		{Name: "Standard_NC4as_T4_v3", Family: "Standard NCASv3_T4 Family", CPUs: 4, GPUs: 1, MemoryGB: 28},
-		{Name: "Standard_E4s_v5", Family: "standardESv5Family", CPUs: 4, MemoryGB: 32, Restricted: "NotAvailableForSubscription"},
+		{Name: "Standard_E4s_v5", Family: "standardESv5Family", CPUs: 4, MemoryGB: 32,
+			Restricted: "NotAvailableForSubscription"},
 	}
 }
 
@@ -132,7 +134,8 @@ func capability(name string, n int) map[string]any {
 func (s *Server) usages(w http.ResponseWriter, _ *http.Request, _ []string) {
 	row := func(name string) map[string]any {
 		return map[string]any{
-			"unit": "Count", "currentValue": 0, "limit": s.o.Cores, "name": map[string]any{"value": name, "localizedValue": name},
+			"unit": "Count", "currentValue": 0, "limit": s.o.Cores,
+			"name": map[string]any{"value": name, "localizedValue": name},
 		}
 	}
 	found, seen := []any{row("cores")}, map[string]bool{}
@@ -153,7 +156,7 @@ func (s *Server) putRole(w http.ResponseWriter, r *http.Request, parts []string)
 	}
 	var body map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		refuse(w, http.StatusBadRequest, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
+		unreadable(w)
 		return
 	}
 	body["id"], body["name"] = r.URL.Path, parts[1]
