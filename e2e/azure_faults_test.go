@@ -32,7 +32,8 @@ import (
 //	15 no answer                                   TestAzureIsSlow
 //	16 a delete of what is gone, or busy           TestAzureDelete
 //	17 twenty attach at once                       TestComputeIsAttachedByOneOfTwenty
-//	18 somebody else attached it anew              TestComputeStaleDetachIsRefused, and with deploy in pkg/cmd
+//	18 somebody else attached it anew              TestComputeStaleDetachIsRefused,
+//	                                               TestComputeDeployNoticesWhoAttachedSince
 //	19 a small cluster, and Azure ML's leavings    TestComputeForProductionNeedsCapacity,
 //	                                               TestComputeAttachTellsOfAzureMLsFrontEnd
 //	20 other contexts, and a read-only file        TestComputeContextIsOneMore, and pkg/compute
