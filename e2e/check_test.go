@@ -4,7 +4,11 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -120,5 +124,40 @@ func TestComputeCheckAsSomebodyWithOneNamespace(t *testing.T) {
 	if rights.Verdict != compute.Bad || !strings.Contains(rights.Finding, "you may not get secrets, ") ||
 		!slices.Contains(strings.Fields(rights.Finding), s.namespace) {
 		t.Errorf("the row says %+v", rights)
+	}
+}
+
+// The example runs as it stands, and leaves nothing.
+func TestComputeExampleRuns(t *testing.T) {
+	attachable(t)
+	s := newSpace(t)
+	ada := s.owner()
+	ada.kubectl("config", "set-context", "--current", "--namespace", s.namespace)
+	before, err := os.ReadFile(ada.kubeconfig)
+	must(t, err)
+	folder, answers := trainExample(t)
+	example := filepath.Join(filepath.Dir(folder), "compute")
+	must(t, os.CopyFS(example, os.DirFS("../examples/compute")))
+	c := exec.CommandContext(t.Context(), "sh", filepath.Join(example, "compute.sh"))
+	c.Env = append(os.Environ(), kubeconfigVar+"="+ada.kubeconfig, "HOME="+t.TempDir(),
+		"PATH="+kubectlWithPlugin(t)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	var out, talk bytes.Buffer
+	c.Stdout, c.Stderr = &out, &talk
+	if err := c.Run(); err != nil {
+		t.Fatalf("the script: %v\n%s\n%s", err, &out, &talk)
+	}
+	rest := out.String()
+	for _, want := range []string{"compute/lab attached\n", "rights ", "compute/lab\n", "endpoint/diabetes created\n",
+		answers["blue"] + "\n", "endpoint/diabetes deleted\n", "compute/lab detached\n"} {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Fatalf("the script did not print %q after what comes before:\n%s\n%s", want, &out, &talk)
+		}
+		rest = after
+	}
+	s.unattached()
+	ada.has(before)
+	if left := s.objects(); len(left) > 0 {
+		t.Errorf("the script left %v", left)
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
@@ -88,7 +87,7 @@ func (o *options) checkCompute(ctx context.Context, name string, azure azureAcce
 	go func() {
 		defer close(done)
 		if known.Marker != nil && known.Marker.ResourceID != "" {
-			asked = o.checkAzure(limited, known.Marker.ResourceID, azure)
+			asked = o.checkAzure(limited, *known.Marker, azure)
 		}
 	}()
 	facts := compute.Looker{Kube: s.Kube, Dynamic: s.Dynamic, Now: o.Clock.Now(), Wants: wants.Metadata.KubeVersion,
@@ -99,7 +98,7 @@ func (o *options) checkCompute(ctx context.Context, name string, azure azureAcce
 	}
 	// The kubeconfig of somebody else's compute does not know its id.
 	if record := facts.Record.Value; known.Marker == nil && record.ResourceID != "" {
-		asked = o.checkAzure(limited, record.ResourceID, azure)
+		asked = o.checkAzure(limited, compute.MarkerOf(record), azure)
 	}
 	checks := append(compute.Judge(facts), asked...)
 	record := facts.Record.Value
@@ -128,29 +127,16 @@ func (o *options) checkedContext(name string) (compute.Context, error) {
 	return c, err
 }
 
-// checkAzure asks Azure about the cluster of an id. That it cannot be asked is a
+// checkAzure asks Azure about the cluster of a marker. That it cannot be asked is a
 // row like the others.
-func (o *options) checkAzure(ctx context.Context, id string, access azureAccess) []compute.Check {
-	cluster, err := o.azureCluster(ctx, id, access)
+func (o *options) checkAzure(ctx context.Context, m compute.Marker, access azureAccess) []compute.Check {
+	cluster, err := o.askAzure(ctx, m, &access)
 	if err != nil {
 		return []compute.Check{{Check: "azure-state", Verdict: compute.Unsure,
 			Finding: "not known: " + strings.ReplaceAll(Message(err), "\n", "; "),
 			Remedy:  "sign in, for example with az login, with the right to read the cluster"}}
 	}
 	return cluster.Checks()
-}
-
-func (o *options) azureCluster(ctx context.Context, id string, access azureAccess) (aks.Cluster, error) {
-	target, err := aks.ParseTarget(id)
-	if err != nil {
-		return aks.Cluster{}, err
-	}
-	access.subscription = target.Subscription
-	client, err := access.client(o)
-	if err != nil {
-		return aks.Cluster{}, err
-	}
-	return client.Get(ctx, target)
 }
 
 // failed is the error that names the checks that failed; nil for none.

@@ -6,6 +6,7 @@ package cmd_test
 import (
 	"errors"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/kubectl-aml/kubectl-aml/internal/armfake"
 	"github.com/kubectl-aml/kubectl-aml/internal/golden"
 )
 
@@ -99,5 +101,28 @@ func TestCheckOfAClusterThatDoesNotAnswer(t *testing.T) {
 	}
 	if n := strings.Count(r.out, "unknown"); n < 8 {
 		t.Errorf("%d rows are unknown:\n%s", n, r.out)
+	}
+}
+
+// Azure is asked about clusters of AKS, and its refusal is a row.
+func TestCheckAsksAzure(t *testing.T) {
+	t.Parallel()
+	w, azure := newAzureWorld(t, armfake.Options{})
+	w.compute("create aks -n fraud -g ml")
+	r := w.compute("check fraud")
+	out := strings.Join(strings.Fields(r.out), " ")
+	for _, want := range []string{"azure-state ok Succeeded", "azure-power ok Running", "azure-load-balancer ok standard",
+		"azure-node-pools ok"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("says no %q:\n%s%s", want, r.out, r.err)
+		}
+	}
+	azure.Fault(armfake.Fault{Match: armfake.GetCluster, Status: http.StatusForbidden,
+		Body: `{"error":{"code":"AuthorizationFailed","message":"The client may not perform 'Microsoft.ContainerService/` +
+			`managedClusters/read'"}}`})
+	r = w.compute("check fraud")
+	out = strings.Join(strings.Fields(r.out), " ")
+	if !strings.Contains(out, "azure-state unknown not known: ") || !strings.Contains(out, "managedClusters/read") {
+		t.Errorf("says\n%s%s", r.out, r.err)
 	}
 }
