@@ -117,7 +117,7 @@ func (b *bench) withCompute(ctx context.Context, run func(name, config string) e
 	config := "--kubeconfig=" + file
 	compute := func(ctx context.Context, args ...string) error {
 		line := append([]string{"compute"}, append(args, name, config)...)
-		said, err := exec.CommandContext(ctx, b.plugin, line...).CombinedOutput() //nolint:gosec // what is measured
+		said, err := exec.CommandContext(ctx, b.plugin, line...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("compute %s: %w\n%s", strings.Join(args, " "), err, said)
 		}
