@@ -5,7 +5,9 @@ package aks
 
 import (
 	"context"
+	"slices"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	acs "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v9"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -20,7 +22,8 @@ type CredentialOptions struct {
 	// PublicFQDN has the public name of a private cluster.
 	PublicFQDN bool
 	// Login has an exec plugin, which Azure's own is the only one for, replaced by
-	// this command and its arguments, to which --server-id ID is added; nil keeps it.
+	// this command and its arguments, to which --server-id ID is added, and the
+	// --cloud that is not the public one; nil keeps it.
 	Login []string
 }
 
@@ -56,9 +59,20 @@ func (c *Client) Credentials(ctx context.Context, t Target, o CredentialOptions)
 		return clientcmdapi.Config{}, fail(Failed, err, "%s: the kubeconfig that Azure gave cannot be read", t.label())
 	}
 	if o.Login != nil {
-		signIn(config, o.Login)
+		signIn(config, append(slices.Clone(o.Login), c.cloudFlag()...))
 	}
 	return *config, nil
+}
+
+// cloudFlag names the cloud whose tokens the clusters take, if it is not the public one.
+func (c *Client) cloudFlag() []string {
+	switch c.options.Cloud.ActiveDirectoryAuthorityHost {
+	case cloud.AzureChina.ActiveDirectoryAuthorityHost:
+		return []string{"--cloud", "AzureChinaCloud"}
+	case cloud.AzureGovernment.ActiveDirectoryAuthorityHost:
+		return []string{"--cloud", "AzureUSGovernment"}
+	}
+	return nil
 }
 
 // signIn has users whom Azure signs in be signed in by login.

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/authorization/armauthorization/v2"
+	acs "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v9"
 	"github.com/google/uuid"
 	"k8s.io/utils/ptr"
 )
@@ -29,17 +30,18 @@ const kubelet = "kubeletidentity"
 
 // Assign gives a new cluster the roles that it needs for what comes after: its
 // nodes the right to pull from the registry, the cluster itself that to use the
-// subnet. Doing it again changes nothing. A role that cannot be given is a
-// warning, with the line of az that gives it: the cluster is there all the same.
+// subnet, unless its identity is one that Prepare has given it to. Doing it again
+// changes nothing. A role that cannot be given is a warning, with the line of az
+// that gives it: the cluster is there all the same.
 func (c *Client) Assign(ctx context.Context, now Cluster, after After) (warnings []string) {
-	give := func(scope, role, roleName, principal string) {
+	give := func(scope, role, roleTitle, principal string) {
 		err := c.assign(ctx, scope, role, principal)
 		if err == nil {
 			return
 		}
 		warnings = append(warnings, fmt.Sprintf("%s: give the role with az role assignment create --role '%s' "+
 			"--assignee-object-id %s --assignee-principal-type ServicePrincipal --scope %s",
-			c.explain(err, now.Target), roleName, principal, scope))
+			c.explain(err, now.Target), roleTitle, principal, scope))
 	}
 	if after.Registry != "" {
 		id, err := c.registryID(ctx, now.Target, after.Registry)
@@ -53,13 +55,49 @@ func (c *Client) Assign(ctx context.Context, now Cluster, after After) (warnings
 			give(id, acrPull, "AcrPull", nodes)
 		}
 	}
-	if id := now.Raw.Identity; after.Subnet != "" && id != nil && value(id.PrincipalID) != "" {
+	id := now.Raw.Identity
+	switch {
+	case after.Subnet == "" || id != nil && value(id.Type) == acs.ResourceIdentityTypeUserAssigned: // see Prepare
+	case id != nil && value(id.PrincipalID) != "":
 		give(after.Subnet, networkContributor, "Network Contributor", *id.PrincipalID)
-	} else if after.Subnet != "" {
-		warnings = append(warnings, "the cluster's identity needs the role Network Contributor on "+after.Subnet+
-			", or its load balancers get no address there")
+	default:
+		warnings = append(warnings, needsSubnet(after.Subnet))
 	}
 	return warnings
+}
+
+func needsSubnet(subnet string) string {
+	return "the cluster's identity needs the role Network Contributor on " + subnet +
+		", or its load balancers get no address there"
+}
+
+// identityVersion is the version of the API of identities.
+const identityVersion = "2023-01-31"
+
+// Prepare gives an identity that was made for the cluster t the right to use its
+// subnet, before the cluster is asked for: AKS may refuse one that has not got it.
+// Without an identity or a subnet of one's own there is nothing to do. Doing it
+// again changes nothing; a right that cannot be given is a warning.
+func (c *Client) Prepare(ctx context.Context, t Target, identity, subnet string) (warning string) {
+	if identity == "" || subnet == "" {
+		return ""
+	}
+	var found struct {
+		Properties struct {
+			PrincipalID string `json:"principalId"`
+		} `json:"properties"`
+	}
+	err := c.read(ctx, identityVersion, &found, strings.Split(strings.Trim(identity, "/"), "/")...)
+	if err == nil && found.Properties.PrincipalID == "" {
+		err = errors.New("the identity has no principal")
+	}
+	if err == nil {
+		err = c.assign(ctx, subnet, networkContributor, found.Properties.PrincipalID)
+	}
+	if err != nil {
+		return c.explain(err, t).Error() + ": " + needsSubnet(subnet)
+	}
+	return ""
 }
 
 func nodeIdentity(now Cluster) string {
@@ -69,8 +107,13 @@ func nodeIdentity(now Cluster) string {
 	return value(now.Raw.Properties.IdentityProfile[kubelet].ObjectID)
 }
 
-// assign gives a role. The name of the assignment is made of what it says, so
-// that a second one is the same.
+// roleName is the name of an assignment. It is made of what the assignment says,
+// so that a second one is the same.
+func roleName(scope, principal, role string) string {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(strings.ToLower(scope+"|"+principal+"|"+role))).String()
+}
+
+// assign gives a role. Doing it again changes nothing.
 func (c *Client) assign(ctx context.Context, scope, role, principal string) error {
 	client, err := armauthorization.NewRoleAssignmentsClient(c.options.Subscription, c.options.Credential, c.arm)
 	if err != nil {
@@ -80,8 +123,7 @@ func (c *Client) assign(ctx context.Context, scope, role, principal string) erro
 	if err != nil {
 		return err
 	}
-	name := uuid.NewSHA1(uuid.NameSpaceURL, []byte(strings.ToLower(scope+"|"+principal+"|"+role)))
-	_, err = client.Create(ctx, scope, name.String(), armauthorization.RoleAssignmentCreateParameters{
+	_, err = client.Create(ctx, scope, roleName(scope, principal, role), armauthorization.RoleAssignmentCreateParameters{
 		Properties: &armauthorization.RoleAssignmentProperties{
 			PrincipalID: ptr.To(principal), PrincipalType: ptr.To(armauthorization.PrincipalTypeServicePrincipal),
 			RoleDefinitionID: ptr.To("/subscriptions/" + at.SubscriptionID +

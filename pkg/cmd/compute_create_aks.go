@@ -93,6 +93,9 @@ func (o *options) createAKS(ctx context.Context, name string, f *createAKS) erro
 	cluster.Target.Subscription = settings.Subscription
 	a.ResourceID = cluster.Target.ID()
 	after := aks.After{Attachment: a, Registry: f.acr, Subnet: cluster.SubnetID()}
+	if f.ssl.given() { // for compute wait, which has not got the certificate
+		after.Attachment.TLS.Secret = compute.TLSSecret
+	}
 	settings.After = &after
 	client, err := aks.New(settings)
 	if err != nil {
@@ -181,6 +184,9 @@ func (o *options) buildAKS(
 	mc, err = o.requestOf(cluster, facts)
 	if err == nil {
 		o.tellQuota(ctx, client, location, cluster.Needs(facts))
+		if w := client.Prepare(ctx, cluster.Target, cluster.Identity.Assigned, cluster.SubnetID()); w != "" {
+			o.tell("warning: %s", w)
+		}
 	}
 	return mc, location, err
 }

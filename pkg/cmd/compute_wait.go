@@ -86,6 +86,10 @@ func (o *options) attachCreated(
 ) error {
 	a := after.Attachment
 	f.attachment.skipCapacity = true // it was looked at before the cluster was made
+	if a.TLS != (compute.TLS{}) {
+		o.tell("warning: compute %s has no certificate yet, for the files are with the command that began: "+
+			"kubectl aml compute update-ssl gives it one", a.Name)
+	}
 	a.TLS = compute.TLS{}
 	if err := o.finish(ctx, client, now, after, joining{attachment: f.attachment, wayIn: f.wayIn, record: a}); err != nil {
 		return err
