@@ -173,7 +173,7 @@ func (c *Client) PutPool(ctx context.Context, t Target, name string, pool acs.Ag
 	if err != nil {
 		return c.explainPool(err, t, name)
 	}
-	return followPool(ctx, c, t, poller, wait)
+	return followPool(ctx, c, t, name, poller, wait)
 }
 
 // DeletePool deletes a pool; one that is not there is no error.
@@ -189,11 +189,13 @@ func (c *Client) DeletePool(ctx context.Context, t Target, name string, wait boo
 		}
 		return err
 	}
-	return followPool(ctx, c, t, poller, wait)
+	return followPool(ctx, c, t, name, poller, wait)
 }
 
 // followPool waits for a change of a pool, which the cluster's state tells of, too.
-func followPool[T any](ctx context.Context, c *Client, t Target, poller *runtime.Poller[T], wait bool) error {
+func followPool[T any](
+	ctx context.Context, c *Client, t Target, name string, poller *runtime.Poller[T], wait bool,
+) error {
 	if !wait {
 		return nil
 	}
@@ -202,7 +204,7 @@ func followPool[T any](ctx context.Context, c *Client, t Target, poller *runtime
 	if errors.Is(err, errLost) {
 		_, err = c.followState(ctx, t, progress)
 	}
-	return err
+	return c.explainPool(err, t, name)
 }
 
 func (c *Client) explainPool(err error, t Target, name string) error {
