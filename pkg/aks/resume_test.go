@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 )
 
@@ -85,12 +84,12 @@ func TestCreateGoesOn(t *testing.T) {
 func stopping(a *armServer, cancel func()) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		a.usual(w, r)
-		go func() { <-clock.RealClock{}.After(20 * time.Millisecond); cancel() }()
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		for range 10000 {
-			a.answers["GET operation"] = append(a.answers["GET operation"], says(200, `{"status":"InProgress"}`))
-		}
+		underWay := says(200, `{"status":"InProgress"}`)
+		// The state of the first looks is known by the time of the next.
+		a.answer("GET operation", underWay, func(w http.ResponseWriter, r *http.Request) {
+			cancel()
+			underWay(w, r)
+		})
 	}
 }
 
