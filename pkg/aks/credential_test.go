@@ -59,6 +59,7 @@ func TestNobodyIsSignedIn(t *testing.T) {
 		"the identity is refused": {
 			selected: "ManagedIdentityCredential",
 			prepare: func(t *testing.T) {
+				t.Helper()
 				identity(t, 400, `{"error":"invalid_request","error_description":"AADSTS7000: no such identity\nTrace ID: 1"}`)
 			},
 			message: "not signed in to Azure: DefaultAzureCredential with " +

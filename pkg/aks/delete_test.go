@@ -79,7 +79,7 @@ func TestDelete(t *testing.T) {
 		"a poll is dropped":      {fault: func(a *armServer) { a.answer("GET operation", drops) }},
 		"operation is not known": {fault: func(a *armServer) { a.answer("GET operation", says(404, noGroup)) }},
 		"nothing says where to ask": {
-			fault: remove(func(w http.ResponseWriter, r *http.Request) {
+			fault: remove(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(http.StatusAccepted)
 			}), reason: Failed, kept: true,
 			message: "cluster prod in resource group ml is there and Succeeded: the delete did not happen: " +

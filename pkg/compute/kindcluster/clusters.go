@@ -175,7 +175,7 @@ func (c *Clusters) make(ctx context.Context, o CreateOptions, kubeconfig string)
 		return told("make kind cluster "+o.Name, err)
 	case <-ctx.Done():
 		err := c.remove(o.Name)
-		<-made // that the nodes went is what it says, or nothing
+		<-made //nolint:errcheck // that the nodes went is what it says, or nothing
 		return errors.Join(context.Cause(ctx), err)
 	}
 }
