@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
@@ -164,10 +166,18 @@ func (s *Session) idle(ctx context.Context, r compute.Record, force bool) error 
 	if err != nil {
 		return fmt.Errorf("what is deployed cannot be found out: %w; --force detaches without", err)
 	}
+	releases = slices.DeleteFunc(releases, func(r release.Release) bool { return s.going(ctx, r.Namespace) })
 	if len(releases) == 0 {
 		return nil
 	}
 	return servingError{r.Name, endpointsOf(releases)}
+}
+
+// going tells whether a namespace is being deleted: its pods go first, and the
+// records of its endpoints are there for minutes.
+func (s *Session) going(ctx context.Context, namespace string) bool {
+	n, err := s.Kube.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+	return err == nil && n.DeletionTimestamp != nil
 }
 
 func endpointsOf(releases []release.Release) []string {

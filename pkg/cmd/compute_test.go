@@ -325,6 +325,21 @@ func TestADetachNeedsForceWhereEndpointsAre(t *testing.T) {
 	}
 }
 
+// The records of endpoints outlive their pods while a namespace is being deleted.
+func TestADetachDoesNotWaitForANamespaceThatIsGoing(t *testing.T) {
+	t.Parallel()
+	w := newComputeWorld(t, 3, 4)
+	w.compute("attach kubernetes lab")
+	w.mustDeploy("blue")
+	going := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "models", DeletionTimestamp: &metav1.Time{}}}
+	if err := w.cluster.Clientset.Tracker().Add(going); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.compute("detach lab"); r.code != 0 || r.out != "compute/lab detached\n" {
+		t.Errorf("ended with %d: %s", r.code, r.err)
+	}
+}
+
 func TestComputesAreCompleted(t *testing.T) {
 	t.Parallel()
 	w := newComputeWorld(t, 3, 4)
