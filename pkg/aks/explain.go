@@ -89,7 +89,13 @@ func (c *Client) explainResponse(response *azcore.ResponseError, t Target) error
 	return e.then(next)
 }
 
-func (t Target) label() string { return "cluster " + t.Name + " in resource group " + t.ResourceGroup }
+// label names t in messages: a cluster, or the subscription if it names no more.
+func (t Target) label() string {
+	if t.Name == "" {
+		return "subscription " + t.Subscription
+	}
+	return "cluster " + t.Name + " in resource group " + t.ResourceGroup
+}
 
 // problem is the body of an error, as the resource manager wraps it and as AKS
 // does not.
