@@ -242,6 +242,14 @@ func TestComputeTargetsAreThoseOfAzureML(t *testing.T) {
 	if got := target("list -o tsv --query [].name"); got.out != "fraud\n" {
 		t.Errorf("list says %+v", got)
 	}
+	got := target("update aks -n fraud -g ml --load-balancer-type PublicIp --no-wait -o tsv " +
+		"--query properties.properties.loadBalancerType")
+	if got.code != 0 || got.out != "PublicIp\n" {
+		t.Errorf("update says %+v", got)
+	}
+	if got := target("update aks -n fraud --load-balancer-subnet s"); got.code != 2 {
+		t.Errorf("a subnet of a public load balancer: %+v", got)
+	}
 	if got := target("delete -n fraud -g ml"); got.code != 0 || got.out != "" || azure.Count(armfake.DeleteCluster) != 1 {
 		t.Errorf("delete said %+v", got)
 	}

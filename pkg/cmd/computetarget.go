@@ -25,13 +25,11 @@ func newComputeTarget(o *options) *cobra.Command {
 		c.AddCommand(children...)
 		return c
 	}
-	update := o.asTarget(newComputeUpdateSSL, true)
-	update.Use, update.Example = "aks [NAME]", ""
 	return parent("computetarget", "Azure ML v1's commands for the clusters that endpoints run on",
 		parent("create", "Create a cluster and attach it", o.asTarget(newCreateAKS, true)),
 		parent("attach", "Attach a cluster that is there already",
 			o.asTarget(newComputeAttachAKS, true), o.asTarget(newComputeAttachKubernetes, true)),
-		parent("update", "Change how the endpoints of a compute target are reached", update),
+		parent("update", "Change how the endpoints of a compute target are reached", o.asTarget(newTargetUpdate, true)),
 		o.asTarget(newComputeDetach, false), o.asTarget(newComputeDelete, false),
 		o.asTarget(newComputeGetCredentials, false), newTargetShow(o), newTargetList(o))
 }
