@@ -18,7 +18,8 @@ import (
 func newTargetUpdate(o *options) *cobra.Command {
 	var kind, subnet string
 	c := newComputeUpdateSSL(o)
-	c.Use, c.Short, c.Long, c.Example = "aks [NAME]", "Change the certificate and the load balancers of a compute target", "", ""
+	c.Use, c.Short = "aks [NAME]", "Change the certificate and the load balancers of a compute target"
+	c.Long, c.Example = "", ""
 	ssl := c.RunE
 	f := c.Flags()
 	f.StringVar(&kind, "load-balancer-type", "", "PublicIp or InternalLoadBalancer, for endpoints deployed from then on")
