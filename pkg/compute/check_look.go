@@ -98,14 +98,17 @@ func (l Looker) lookAtParts(ctx context.Context, f *Facts) {
 	if f.Groups.Err = err; err != nil {
 		return
 	}
+	// A method of Facts would read what the others are writing.
+	var groups []string
 	for _, g := range list.Groups {
-		f.Groups.Value = append(f.Groups.Value, g.Name)
+		groups = append(groups, g.Name)
 	}
+	f.Groups.Value = groups
 	var wait sync.WaitGroup
-	if f.has(groupGateway) {
+	if slices.Contains(groups, groupGateway) {
 		learn(&wait, &f.GatewayClasses, func() ([]GatewayClass, error) { return l.gatewayClasses(ctx) })
 	}
-	if f.has(groupMetrics) {
+	if slices.Contains(groups, groupMetrics) {
 		learn(&wait, &f.Metrics, func() (none struct{}, err error) {
 			pods := schema.GroupVersionResource{Group: groupMetrics, Version: "v1beta1", Resource: "pods"}
 			_, err = l.Dynamic.Resource(pods).Namespace(l.Namespace).List(ctx, metav1.ListOptions{})
