@@ -10,13 +10,14 @@ import (
 	acs "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v9"
 )
 
-// The states of a cluster in Azure that end an operation, and the one of a
-// cluster that is no more.
+// The states of a cluster in Azure that end an operation, and those of a
+// cluster that is no more, or soon will be.
 const (
 	StateSucceeded = "Succeeded"
 	StateFailed    = "Failed"
 	StateCanceled  = "Canceled"
 	StateDeleted   = "Deleted"
+	stateDeleting  = "Deleting"
 )
 
 // tagOperation holds the id of the operation that made a cluster.

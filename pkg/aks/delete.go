@@ -37,19 +37,43 @@ func (c *Client) beginDelete(ctx context.Context, t Target) (Operation, *deletio
 		return Operation{}, nil, c.explain(err, t)
 	}
 	defer unlock()
-	if o, known, err := c.Operation(t); err != nil {
+	o, known, err := c.Operation(t)
+	if err != nil {
 		return o, nil, err
-	} else if known && o.Kind == OperationDelete {
-		if now, found, err := c.find(ctx, t); err != nil {
-			return o, nil, err
-		} else if !found {
-			return Operation{}, nil, c.Forget(t)
-		} else if strings.EqualFold(now.State, "Deleting") {
-			deleting, err := c.resumeDeletion(ctx, o, t)
-			return o, deleting, err
-		}
+	}
+	if !known {
+		return c.askDelete(ctx, t)
+	}
+	now, found, err := c.find(ctx, t)
+	switch {
+	case err != nil:
+		return Operation{}, nil, err
+	case !found && o.Kind == OperationDelete:
+		return Operation{}, nil, c.Forget(t)
+	case found && o.Kind == OperationDelete && strings.EqualFold(now.State, stateDeleting):
+		deleting, err := c.resumeDeletion(ctx, o, t)
+		return o, deleting, err
+	case found && o.Kind == OperationCreate && now.operation() != o.Tag:
+		return Operation{}, nil, fail(Conflict, nil, "%s is there (%s) and not the one whose create was begun here: "+
+			"it is not deleted: attach it with kubectl aml compute attach aks, or use az aks delete", t.label(), now.State)
 	}
 	return c.askDelete(ctx, t)
+}
+
+// DeleteGoesOn tells whether a delete that was begun from this machine is not
+// over: the cluster is being deleted, or failed to be, or is gone and nobody has
+// seen it. A delete that is over is forgotten; what is there may be a cluster of
+// the same name that was made since.
+func (c *Client) DeleteGoesOn(ctx context.Context, t Target) (bool, error) {
+	o, known, err := c.Operation(t)
+	if err != nil || !known || o.Kind != OperationDelete {
+		return false, err
+	}
+	now, found, err := c.find(ctx, t)
+	if err != nil || !found || now.failed() || strings.EqualFold(now.State, stateDeleting) {
+		return err == nil, err
+	}
+	return false, c.Forget(t)
 }
 
 // askDelete asks for the delete, and keeps that it has begun.
@@ -89,7 +113,7 @@ func (c *Client) askDelete(ctx context.Context, t Target) (Operation, *deletion,
 // request whose answer got lost, or somebody else's.
 func (c *Client) deleting(ctx context.Context, t Target) bool {
 	now, found, err := c.find(ctx, t)
-	return err == nil && found && strings.EqualFold(now.State, "Deleting")
+	return err == nil && found && strings.EqualFold(now.State, stateDeleting)
 }
 
 // resumeDeletion is the poller that o has the token of; nil if it has none.

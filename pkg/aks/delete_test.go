@@ -233,3 +233,57 @@ func TestWaitForWhatWasNotBegunHere(t *testing.T) {
 		})
 	}
 }
+
+func TestDeleteLeavesAClusterThatIsNotItsOwn(t *testing.T) {
+	t.Parallel()
+	a, m := newARM(t), newMachine(t)
+	c := m.client(t, a)
+	a.answer("PUT cluster", drops, drops, drops)
+	if _, err := c.Create(t.Context(), target(), wanted(), true); ReasonOf(err) != UnderWay {
+		t.Fatalf("the create ended with %v", err)
+	}
+	a.ours(StateSucceeded) // by somebody else, meanwhile
+	err := c.Delete(t.Context(), target(), true)
+	if ReasonOf(err) != Conflict || !strings.Contains(err.Error(), "not the one whose create was begun here") {
+		t.Errorf("got %v", err)
+	}
+	if n := a.count("DELETE cluster"); n != 0 || a.cluster == nil {
+		t.Errorf("%d DELETEs, the cluster is %v", n, a.cluster)
+	}
+}
+
+func TestADeleteThatIsOverDoesNotGoOn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		state  string // of what is there after it; empty for nothing
+		goesOn bool
+	}{
+		"nothing is there":             {"", true},
+		"it is being deleted":          {"Deleting", true},
+		"it failed":                    {StateFailed, true},
+		"one of the same name is used": {StateSucceeded, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, m := newARM(t), newMachine(t)
+			a.ours(StateSucceeded)
+			client := m.client(t, a)
+			if err := client.Delete(t.Context(), target(), false); err != nil {
+				t.Fatal(err)
+			}
+			a.mu.Lock()
+			a.polled, a.cluster = true, nil
+			a.mu.Unlock()
+			if c.state != "" {
+				a.ours(c.state)
+			}
+			got, err := client.DeleteGoesOn(t.Context(), target())
+			if err != nil || got != c.goesOn {
+				t.Errorf("got %v, %v", got, err)
+			}
+			if _, known, err := client.Operation(target()); err != nil || known != c.goesOn {
+				t.Errorf("the operation is known: %v, %v", known, err)
+			}
+		})
+	}
+}

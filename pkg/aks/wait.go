@@ -151,7 +151,7 @@ func (c *Client) followState(ctx context.Context, t Target, progress *progress) 
 		switch {
 		case ctx.Err() != nil:
 			return Cluster{}, c.stopped(ctx, t, progress.state)
-		case gone(err) && strings.EqualFold(progress.state, "Deleting"):
+		case gone(err) && strings.EqualFold(progress.state, stateDeleting):
 			return Cluster{Target: t, State: StateDeleted}, nil
 		case gone(err):
 			return Cluster{}, err

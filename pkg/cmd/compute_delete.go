@@ -59,14 +59,17 @@ func (o *options) deleteCompute(ctx context.Context, name string, f *deletion) e
 	if err != nil {
 		return err
 	}
-	begun, made, err := client.Operation(t)
-	switch {
+	switch goesOn, err := client.DeleteGoesOn(ctx, t); {
 	case err != nil:
 		return err
-	case made && begun.Kind == aks.OperationDelete: // asked before
+	case goesOn: // asked before
 		return o.deleteAKS(ctx, name, client, t, f)
 	case known:
 		return o.deleteOwn(ctx, name, c, f, client, t)
+	}
+	_, made, err := client.Operation(t)
+	if err != nil {
+		return err
 	}
 	// A cluster whose creation this machine began, and which was never attached.
 	if !made {
@@ -126,7 +129,7 @@ func (o *options) deleteAKS(ctx context.Context, name string, client *aks.Client
 			return err
 		}
 	}
-	if err := o.forgetContext(ctx, name); err != nil {
+	if err := o.forgetContext(ctx, name, t.ID()); err != nil {
 		return fmt.Errorf("the cluster is deleted and its context stays: %w; then run "+
 			"kubectl aml compute detach -n %s --local-only", err, name)
 	}
@@ -155,7 +158,7 @@ func (o *options) deleteKindCompute(ctx context.Context, name string, r compute.
 	if err := o.deleteKind(ctx, r.KindCluster); err != nil {
 		return err
 	}
-	if err := o.forgetContext(ctx, name); err != nil {
+	if err := o.forgetContext(ctx, name, r.ResourceID); err != nil {
 		return err
 	}
 	o.answer("compute/%s deleted", name)

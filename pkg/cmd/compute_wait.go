@@ -67,7 +67,7 @@ func (o *options) waitAKS(ctx context.Context, name string, f *waiting) error {
 		return err
 	}
 	if now.State == aks.StateDeleted {
-		if err := o.forgetContext(ctx, name); err != nil {
+		if err := o.forgetContext(ctx, name, t.ID()); err != nil {
 			return err
 		}
 		o.answer("compute/%s deleted", name)
@@ -98,10 +98,11 @@ func (o *options) attachCreated(
 	return nil
 }
 
-// forgetContext takes the context of a compute that is gone out of the kubeconfig.
-func (o *options) forgetContext(ctx context.Context, name string) error {
+// forgetContext takes the context of a compute whose cluster is gone out of the
+// kubeconfig, if it leads to that cluster.
+func (o *options) forgetContext(ctx context.Context, name, resourceID string) error {
 	c, ok, err := o.computeContext(name)
-	if err != nil || !ok {
+	if err != nil || !ok || !strings.EqualFold(c.Marker.ResourceID, resourceID) {
 		return err
 	}
 	if err := o.kubeconfig().Remove(ctx, c.Name); err != nil {
