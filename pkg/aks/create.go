@@ -128,6 +128,8 @@ func (c *Client) put(ctx context.Context, t Target, mc acs.ManagedCluster, o Ope
 		switch {
 		case err == nil:
 			return now, creating, nil
+		case refused(err) && n > 1: // what came before may have begun
+			return Cluster{}, nil, c.explain(err, t)
 		case refused(err):
 			return Cluster{}, nil, c.notBegun(c.explain(err, t), t)
 		case ctx.Err() != nil:

@@ -177,7 +177,11 @@ func TestCreateThroughFaults(t *testing.T) {
 			fault: func(a *armServer) { a.answer("PUT cluster", a.doesAndDrops) }, kept: true,
 		},
 		"the request is dropped": {fault: put(drops), puts: 2, kept: true},
-		"bad gateway before":     {fault: put(says(502, proxyPage)), puts: 2, kept: true},
+		"dropped, and then refused": {
+			fault: put(drops, says(400, invalid)), reason: Invalid, puts: 2, kept: true,
+			message: at + "The value of parameter dnsPrefix is invalid (InvalidParameter)",
+		},
+		"bad gateway before": {fault: put(says(502, proxyPage)), puts: 2, kept: true},
 		"bad gateway after": {
 			fault: func(a *armServer) {
 				a.answer("PUT cluster", func(w http.ResponseWriter, r *http.Request) {
