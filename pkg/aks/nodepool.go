@@ -19,7 +19,7 @@ import (
 // when a pool is made and never again.
 type PoolOptions struct {
 	Name string
-	// Count is 1 if 0.
+	// Count may be 0, for nodes that come later, except in a System pool.
 	Count      int
 	VMSize     string
 	Mode       string
@@ -37,9 +37,6 @@ type PoolOptions struct {
 // cluster.
 func (o PoolOptions) Build(facts Facts) (acs.AgentPool, []string, error) {
 	f := &findings{}
-	if o.Count == 0 {
-		o.Count = 1
-	}
 	if o.Mode == "" {
 		o.Mode = string(acs.AgentPoolModeUser)
 	}
@@ -60,7 +57,7 @@ func (o PoolOptions) Build(facts Facts) (acs.AgentPool, []string, error) {
 	checkCount(f, "--node-count", o.Count, least)
 	checkSize(f, "--node-vm-size", o.size(), facts, least > 0)
 	scaled := &acs.ManagedClusterAgentPoolProfile{}
-	o.Autoscaler.set(f, scaled, o.Count, least)
+	o.Autoscaler.set(f, scaled, "--node-count", o.Count, least)
 	p.EnableAutoScaling, p.MinCount, p.MaxCount = scaled.EnableAutoScaling, scaled.MinCount, scaled.MaxCount
 	o.gpu(p, facts, f)
 	if o.Spot {

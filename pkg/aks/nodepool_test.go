@@ -27,7 +27,7 @@ func TestPools(t *testing.T) {
 		refused []string
 	}{
 		"as it is by default": {
-			pool: PoolOptions{Name: "nodes"},
+			pool: PoolOptions{Name: "nodes", Count: 1},
 			want: `{"count":1,"mode":"User","osType":"Linux","type":"VirtualMachineScaleSets","vmSize":"` + DefaultVMSize + `"}`,
 		},
 		"with GPUs": {
@@ -37,13 +37,24 @@ func TestPools(t *testing.T) {
 		},
 		"of Spot nodes with bounds, taints and labels": {
 			pool: PoolOptions{
-				Name: "spot", Spot: true, Autoscaler: Autoscaler{Enabled: true, Min: low, Max: high},
+				Name: "spot", Count: 1, Spot: true, Autoscaler: Autoscaler{Enabled: true, Min: low, Max: high},
 				Taints: []string{"a=b:NoSchedule"}, Labels: map[string]string{"team": "risk", "x.y/z": ""},
 			},
 			want: `{"count":1,"enableAutoScaling":true,"maxCount":3,"minCount":1,"mode":"User",` +
 				`"nodeLabels":{"team":"risk","x.y/z":""},"nodeTaints":["a=b:NoSchedule"],"osType":"Linux",` +
 				`"scaleSetEvictionPolicy":"Delete","scaleSetPriority":"Spot","type":"VirtualMachineScaleSets",` +
 				`"vmSize":"` + DefaultVMSize + `"}`,
+		},
+		"without nodes yet": {
+			pool: PoolOptions{Name: "later"},
+			want: `{"count":0,"mode":"User","osType":"Linux","type":"VirtualMachineScaleSets","vmSize":"` + DefaultVMSize + `"}`,
+		},
+		"without nodes for the cluster itself": {
+			pool: PoolOptions{Name: "nodes", Mode: "System"}, refused: []string{"--node-count 0: write 1 to 1000"},
+		},
+		"outside of its bounds": {
+			pool:    PoolOptions{Name: "nodes", Count: 4, Autoscaler: Autoscaler{Enabled: true, Min: low, Max: high}},
+			refused: []string{"--node-count 4 is not between --min-count 1 and --max-count 3"},
 		},
 		"all that is wrong at once": {
 			pool: PoolOptions{

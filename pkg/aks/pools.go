@@ -42,7 +42,7 @@ func (o ClusterOptions) pools(facts Facts, f *findings) []*acs.ManagedClusterAge
 		f.warn("--vm-size auto: AKS chooses the size, so the vCPUs are counted when the cluster is there")
 	}
 	checkCount(f, "--agent-count", o.Nodes.Count, 1)
-	o.Nodes.Autoscaler.set(f, nodes, o.Nodes.Count, 1)
+	o.Nodes.Autoscaler.set(f, nodes, "--agent-count", o.Nodes.Count, 1)
 	pools := []*acs.ManagedClusterAgentPoolProfile{nodes}
 	if gpu := o.GPU.pool(facts, f); gpu != nil {
 		gpu.VnetSubnetID = subnet
@@ -58,8 +58,8 @@ func checkCount(f *findings, flag string, count, least int) {
 	}
 }
 
-// set has the autoscaler keep a pool within its bounds.
-func (a Autoscaler) set(f *findings, pool *acs.ManagedClusterAgentPoolProfile, count, least int) {
+// set has the autoscaler keep a pool within its bounds; flag is that of count.
+func (a Autoscaler) set(f *findings, pool *acs.ManagedClusterAgentPoolProfile, flag string, count, least int) {
 	if !a.Enabled {
 		if a.Min != nil || a.Max != nil {
 			f.refuse("--min-count and --max-count are bounds of the autoscaler: write --enable-cluster-autoscaler too")
@@ -74,7 +74,7 @@ func (a Autoscaler) set(f *findings, pool *acs.ManagedClusterAgentPoolProfile, c
 	checkCount(f, "--min-count", low, least)
 	checkCount(f, "--max-count", high, least)
 	if low > count || count > high {
-		f.refuse("--agent-count %d is not between --min-count %d and --max-count %d", count, low, high)
+		f.refuse("%s %d is not between --min-count %d and --max-count %d", flag, count, low, high)
 	}
 	pool.EnableAutoScaling, pool.MinCount, pool.MaxCount = ptr.To(true), small(low), small(high)
 }
