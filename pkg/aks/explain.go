@@ -29,8 +29,10 @@ func (c *Client) explain(err error, t Target) error {
 		response *azcore.ResponseError
 	)
 	switch {
-	case err == nil || errors.As(err, &known) || errors.Is(err, context.Canceled):
+	case err == nil || errors.As(err, &known):
 		return err
+	case errors.Is(err, context.Canceled):
+		return context.Canceled // the address of the request is nobody's matter
 	case errors.As(err, &slow):
 		return fail(Throttled, err, "%s: %s, which is longer than the time left", t.label(), slow).
 			then("run the command again then")

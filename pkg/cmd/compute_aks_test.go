@@ -6,15 +6,20 @@ package cmd_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	k8stesting "k8s.io/client-go/testing"
 
 	"github.com/kubectl-aml/kubectl-aml/internal/armfake"
 	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
@@ -253,4 +258,30 @@ func TestComputeTargetsAreThoseOfAzureML(t *testing.T) {
 	if got := target("delete -n fraud -g ml"); got.code != 0 || got.out != "" || azure.Count(armfake.DeleteCluster) != 1 {
 		t.Errorf("delete said %+v", got)
 	}
+}
+
+func TestADeleteThatIsOverIsAskedForAnew(t *testing.T) {
+	t.Parallel()
+	w, azure := newAzureWorld(t, armfake.Options{})
+	w.walk(
+		walk{line: "create aks -n fraud -g ml", out: "compute/fraud created\n"},
+		walk{line: "delete -n fraud --yes --no-wait", out: "compute/fraud deleting\n"},
+	)
+	azure.Put("ml", "fraud", nil) // somebody makes one of the same name
+	w.walk(walk{line: "delete -n fraud", code: 2, err: "nothing is deleted without an answer"})
+	if deletes := azure.Count(armfake.DeleteCluster); deletes != 1 {
+		t.Errorf("%d clusters were deleted", deletes)
+	}
+}
+
+func TestACreateWhoseClusterDoesNotAnswerSaysHowToGoOn(t *testing.T) {
+	t.Parallel()
+	w, _ := newAzureWorld(t, armfake.Options{})
+	w.cluster.Clientset.PrependReactor("get", "namespaces", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return true, nil, &url.Error{Op: "Get", URL: "https://fraud.hcp.eastus.azmk8s.io/api",
+			Err: &net.OpError{Op: "dial", Err: errors.New("i/o timeout")}}
+	})
+	w.walk(walk{line: "create aks -n fraud -g ml", code: 1, err: "error: the cluster is there and not attached yet: " +
+		"no cluster answers at https://fraud.hcp.eastus.azmk8s.io (i/o timeout)"})
+	w.walk(walk{line: "create aks -n fraud -g ml", code: 1, err: "; then run kubectl aml compute wait -n fraud\n"})
 }

@@ -141,11 +141,28 @@ func (o *options) finish(ctx context.Context, client *aks.Client, now aks.Cluste
 		o.tell("warning: %s", warning)
 	}
 	if _, err := o.join(ctx, client, now.Target, j); err != nil {
-		return fmt.Errorf("the cluster is there and not attached yet: %w; then run kubectl aml compute wait -n %s",
-			err, j.record.Name)
+		err = &notAttached{name: j.record.Name, cause: err}
+		if ctx.Err() != nil {
+			return computeError{err, exitUnderWay}
+		}
+		return err
 	}
 	return client.Forget(now.Target)
 }
+
+// notAttached is what a cluster that was made is not attached for. It says itself
+// how to go on, whatever its cause is.
+type notAttached struct {
+	name  string
+	cause error
+}
+
+func (e *notAttached) Error() string {
+	return "the cluster is there and not attached yet: " + Message(e.cause) +
+		"; then run kubectl aml compute wait -n " + e.name
+}
+
+func (e *notAttached) Unwrap() error { return e.cause }
 
 // freeName refuses a name that a context for another cluster has.
 func (o *options) freeName(name, id string, overwrite bool) error {

@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
 
@@ -60,6 +61,7 @@ func Message(err error) string {
 	var (
 		dial    *net.OpError
 		address *url.Error
+		tells   *notAttached
 	)
 	if compare := (comparisonError{}); errors.As(err, &compare) {
 		err = compare.error
@@ -67,6 +69,8 @@ func Message(err error) string {
 	switch {
 	case err == nil || errors.Is(err, errDiffers):
 		return ""
+	case aks.ReasonOf(err) != "" || errors.As(err, &tells):
+		return err.Error()
 	case err == context.Canceled: //nolint:errorlint // one with more to say says it itself
 		return "interrupted"
 	case errors.As(err, &dial) && dial.Op == "dial" && errors.As(err, &address):

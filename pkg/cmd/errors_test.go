@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"testing"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
 	"github.com/kubectl-aml/kubectl-aml/pkg/cmd"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
@@ -42,6 +44,10 @@ func TestMessageSaysWhatToDoAboutAClusterThatDoesNotAnswer(t *testing.T) {
 		"context? see kubectl config current-context"
 	if got := cmd.Message(refused); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	ofAzure := &aks.Error{Reason: aks.UnderWay, Message: "Azure goes on with it"}
+	if got := cmd.Message(fmt.Errorf("%w (%w)", ofAzure, refused)); !strings.HasPrefix(got, "Azure goes on with it") {
+		t.Errorf("got %s", got)
 	}
 	if got := cmd.Message(context.Canceled); got != "interrupted" {
 		t.Errorf("got %s", got)
