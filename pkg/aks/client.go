@@ -118,5 +118,6 @@ func (c *Client) endpoint() string {
 
 // next are the words that go on with what was begun on t.
 func (c *Client) next(verb string, t Target) string {
-	return "kubectl aml compute " + verb + " -n " + cmp.Or(c.options.Compute, t.Name)
+	words := []string{"kubectl aml compute", verb, "-n", cmp.Or(c.options.Compute, t.Name)}
+	return strings.Join(append(words, c.cloudFlag()...), " ")
 }

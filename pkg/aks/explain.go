@@ -20,7 +20,7 @@ import (
 
 // explain makes an *Error of what a request about t ended with. azcore's own
 // text is many lines; its error of an operation that failed has the status 200.
-// The end of ctx and errors that are explained already are kept as they are.
+// Errors that are explained already, and the end of ctx, stay what they are.
 func (c *Client) explain(err error, t Target) error {
 	var (
 		known    *Error

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -89,21 +90,44 @@ func (f *clusterFlags) find(o *options, name string) (aks.Target, *aks.Client, e
 			ok = true
 		}
 	}
-	client, err := f.client(o)
-	if err != nil || ok {
-		return t, client, err
-	}
-	begun, err := client.Operations()
-	if err != nil {
-		return t, nil, err
-	}
-	for _, b := range begun {
-		if b.Compute == name {
-			t, err := aks.ParseTarget(b.ResourceID)
-			return t, client, err
+	if !ok {
+		if t, err = f.begun(o, name); err != nil {
+			return t, nil, err
 		}
 	}
-	return t, nil, noCompute{name}
+	client, err := f.client(o)
+	return t, client, err
+}
+
+// begun is the cluster that this machine has begun to create or delete for the
+// compute. It says itself which subscription it is in.
+func (f *clusterFlags) begun(o *options, name string) (t aks.Target, err error) {
+	look := f.azureAccess
+	look.subscription = cmp.Or(f.subscription, "any") // nothing is sent
+	client, err := look.client(o)
+	if err != nil {
+		return t, err
+	}
+	all, err := client.Operations()
+	if err != nil {
+		return t, err
+	}
+	all = slices.DeleteFunc(all, func(b aks.Operation) bool { return b.Compute != name })
+	switch len(all) {
+	case 0:
+		return t, noCompute{name}
+	case 1:
+		if t, err = aks.ParseTarget(all[0].ResourceID); err == nil {
+			f.subscription = cmp.Or(f.subscription, t.Subscription)
+		}
+		return t, err
+	}
+	ids := make([]string, len(all))
+	for i, b := range all {
+		ids[i] = b.ResourceID
+	}
+	return t, usageError{fmt.Errorf("several clusters were begun for compute %s: write -i with one of %s",
+		name, strings.Join(ids, ", "))}
 }
 
 // login is the command that signs people in to clusters with Entra: kubelogin

@@ -10,13 +10,16 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"k8s.io/apimachinery/pkg/runtime"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	k8stesting "k8s.io/client-go/testing"
@@ -244,6 +247,9 @@ func TestComputeTargetsAreThoseOfAzureML(t *testing.T) {
 		properties["isAttachedCompute"] != false || properties["provisioningState"] != "Succeeded" {
 		t.Errorf("show says %v", shown)
 	}
+	if got := target("create aks -n other -g ml -l eastus --dry-run -o yaml"); !strings.HasPrefix(got.out, "body:\n") {
+		t.Errorf("create says %+v", got)
+	}
 	if got := target("list -o tsv --query [].name"); got.out != "fraud\n" {
 		t.Errorf("list says %+v", got)
 	}
@@ -277,11 +283,63 @@ func TestADeleteThatIsOverIsAskedForAnew(t *testing.T) {
 func TestACreateWhoseClusterDoesNotAnswerSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
 	w, _ := newAzureWorld(t, armfake.Options{})
-	w.cluster.Clientset.PrependReactor("get", "namespaces", func(k8stesting.Action) (bool, runtime.Object, error) {
+	w.cluster.Clientset.PrependReactor("get", "namespaces", func(k8stesting.Action) (bool, k8sruntime.Object, error) {
 		return true, nil, &url.Error{Op: "Get", URL: "https://fraud.hcp.eastus.azmk8s.io/api",
 			Err: &net.OpError{Op: "dial", Err: errors.New("i/o timeout")}}
 	})
 	w.walk(walk{line: "create aks -n fraud -g ml", code: 1, err: "error: the cluster is there and not attached yet: " +
 		"no cluster answers at https://fraud.hcp.eastus.azmk8s.io (i/o timeout)"})
 	w.walk(walk{line: "create aks -n fraud -g ml", code: 1, err: "; then run kubectl aml compute wait -n fraud\n"})
+}
+
+func TestWhatWasBegunSaysWhereItIs(t *testing.T) {
+	t.Parallel()
+	w, azure := newAzureWorld(t, armfake.Options{})
+	w.env["AZURE_SUBSCRIPTION_ID"], w.env["AZURE_CONFIG_DIR"] = "", t.TempDir()
+	const create = "create aks -n fraud --no-wait --subscription " + armfake.Subscription + " -g "
+	w.walk(
+		walk{line: "wait -n fraud", code: 7, err: `no compute "fraud"`},
+		walk{line: create + "ml", out: "compute/fraud creating\n"},
+		walk{line: "wait -n fraud", out: "compute/fraud created\n"},
+		walk{line: "delete -n fraud --yes", out: "compute/fraud deleted\n"},
+		walk{line: create + "ml", out: "compute/fraud creating\n"},
+		walk{line: create + "other", out: "compute/fraud creating\n"},
+		walk{line: "delete -n fraud --yes", code: 2, err: "several clusters were begun for compute fraud: write -i with one of"},
+		walk{line: "delete -n fraud --yes -i /subscriptions/" + armfake.Subscription +
+			"/resourceGroups/other/providers/Microsoft.ContainerService/managedClusters/fraud", out: "compute/fraud deleted\n"},
+		walk{line: "delete -n fraud --yes", out: "compute/fraud deleted\n"},
+	)
+	if deletes := azure.Count(armfake.DeleteCluster); deletes != 3 {
+		t.Errorf("%d DELETEs, want 3", deletes)
+	}
+}
+
+func TestWaitWithoutTheStatesStillWarns(t *testing.T) {
+	t.Parallel()
+	w, _ := newAzureWorld(t, armfake.Options{})
+	w.walk(walk{line: "create aks -n fraud -g ml --attach-acr none --no-wait", out: "compute/fraud creating\n"})
+	got := w.compute("wait -n fraud --show-output=false")
+	if got.out != "compute/fraud created\n" || !strings.Contains(got.err, "warning: the nodes cannot pull from none") ||
+		strings.Contains(got.err, "so far") {
+		t.Errorf("wait said %+v", got)
+	}
+}
+
+func TestCredentialsInAFileAreNobodyElses(t *testing.T) {
+	t.Parallel()
+	w, azure := newAzureWorld(t, armfake.Options{})
+	azure.Put("ml", "prod", nil)
+	path := filepath.Join(t.TempDir(), "prod.yaml")
+	if err := os.WriteFile(path, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	line := "get-credentials -n prod -g ml -f " + path
+	w.walk(walk{line: line, code: 3, err: "is there already"}, walk{line: line + " --overwrite-existing"})
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), "clusterUser_ml_fraud") {
+		t.Errorf("the file is %s, %v", text, err)
+	}
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has %v, %v", info, err)
+	}
 }
