@@ -48,7 +48,7 @@ func (c *Client) Assign(ctx context.Context, now Cluster, after After) (warnings
 		nodes := nodeIdentity(now)
 		switch {
 		case err != nil:
-			warnings = append(warnings, err.Error())
+			warnings = append(warnings, "the nodes cannot pull from "+after.Registry+" yet: "+err.Error())
 		case nodes == "":
 			warnings = append(warnings, "the cluster has no identity of its nodes that could pull from "+after.Registry)
 		default:

@@ -20,6 +20,8 @@ type azureAccess struct {
 	// compute is the name that people know the cluster by, if the command is
 	// about one: what Azure goes on with is kept under it.
 	compute string
+	// quiet leaves out how far Azure is. Warnings are told all the same.
+	quiet bool
 }
 
 func (a *azureAccess) add(c *cobra.Command, getenv func(string) string) {
@@ -28,7 +30,7 @@ func (a *azureAccess) add(c *cobra.Command, getenv func(string) string) {
 	a.addCloud(c, getenv)
 }
 
-// addCloud is add for a command that knows the subscription.
+// addCloud is add for a command that knows the subscription, or needs none.
 func (a *azureAccess) addCloud(c *cobra.Command, getenv func(string) string) {
 	f := c.Flags()
 	f.StringVar(&a.cloud, "cloud", aks.Clouds()[0], "One of "+strings.Join(aks.Clouds(), ", "))
@@ -62,6 +64,9 @@ func (a *azureAccess) settings(o *options) (aks.Options, error) {
 		Tell:     func(line string) { o.tell("%s", line) },
 		StateDir: o.folder("XDG_STATE_HOME", ".local", "state"),
 		CacheDir: o.folder("XDG_CACHE_HOME", ".cache"),
+	}
+	if a.quiet {
+		settings.Tell = nil
 	}
 	if o.Azure != nil {
 		o.Azure(&settings)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -44,7 +45,7 @@ func newComputeGetCredentials(o *options) *cobra.Command {
 	f.wayIn.add(c)
 	s := c.Flags()
 	s.StringVarP(&f.file, "file", "f", "", "Write a kubeconfig of its own, - for standard output")
-	s.BoolVar(&f.overwrite, "overwrite-existing", false, "Replace a context of this name that leads elsewhere")
+	s.BoolVar(&f.overwrite, "overwrite-existing", false, "Replace a context of this name that leads elsewhere, or the file")
 	s.BoolVar(&f.use, "set-context", false, "Make the compute's context the current one")
 	return o.offersComputes(c)
 }
@@ -67,7 +68,7 @@ func (o *options) getCredentials(ctx context.Context, name string, f *credential
 			_, err = o.Streams.Out.Write(text)
 			return err
 		}
-		return os.WriteFile(o.path(f.file), text, 0o600)
+		return writeSecret(o.path(f.file), text, f.overwrite)
 	}
 	s, err := o.sessionOf(config, metav1.NamespaceDefault)
 	if err != nil {
@@ -91,6 +92,27 @@ func (o *options) getCredentials(ctx context.Context, name string, f *credential
 	return err
 }
 
+// writeSecret writes a file that nobody else may read, whatever was there before,
+// which is replaced only if it is meant to be.
+func writeSecret(path string, text []byte, overwrite bool) error {
+	if _, err := os.Lstat(path); err == nil && !overwrite {
+		return computeError{fmt.Errorf("%s is there already: take another name, or add --overwrite-existing", path),
+			exitConflict}
+	}
+	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = next.Write(text)
+	if err = errors.Join(err, next.Close()); err == nil {
+		err = os.Rename(next.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(next.Name())
+	}
+	return err
+}
+
 // newComputeToken is what kubectl calls to sign in to a cluster with Entra.
 func newComputeToken(o *options) *cobra.Command {
 	var access azureAccess
@@ -107,7 +129,7 @@ func newComputeToken(o *options) *cobra.Command {
 			return o.printToken(ctx, &access, server)
 		}),
 	}
-	access.add(c, o.Getenv)
+	access.addCloud(c, o.Getenv)
 	c.Flags().StringVar(&server, "server-id", "", "Id of the application that the cluster's API server is in Entra")
 	return c
 }

@@ -5,7 +5,6 @@ package cmd
 
 import (
 	"context"
-	"io"
 	"strings"
 	"time"
 
@@ -49,11 +48,7 @@ func newComputeWait(o *options) *cobra.Command {
 }
 
 func (o *options) waitAKS(ctx context.Context, name string, f *waiting) error {
-	if !f.showOutput {
-		quiet := *o
-		quiet.Streams.ErrOut = io.Discard
-		o = &quiet
-	}
+	f.quiet = !f.showOutput
 	t, client, err := f.find(o, name)
 	if err != nil {
 		return err

@@ -93,6 +93,8 @@ func (o *options) asTarget(build func(*options) *cobra.Command, answers bool) *c
 	f.add(c)
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
+		output := c.Flags().Lookup("output").Value
+		asked := output.String()
 		if err := f.begin(o, c); err != nil {
 			return err
 		}
@@ -104,6 +106,9 @@ func (o *options) asTarget(build func(*options) *cobra.Command, answers bool) *c
 		dry := c.Flags().Changed("dry-run")
 		if dry {
 			below.Streams.Out = o.Streams.Out
+			if err := output.Set(asked); err != nil {
+				return err
+			}
 		}
 		if err := run(c, args); err != nil || !answers || dry {
 			return err
