@@ -92,6 +92,9 @@ func (o ClusterOptions) names(f *findings) {
 	if o.Target.ResourceGroup == "" {
 		f.refuse("--resource-group is missing: name the resource group that the cluster is made in")
 	}
+	if strings.Contains(o.Registry, "/") {
+		checkID(f, "--attach-acr", o.Registry, registries)
+	}
 	if o.Location == "" {
 		f.refuse("--location is missing: name the region, such as eastus")
 	}

@@ -29,11 +29,14 @@ type ClusterOptions struct {
 	DNSPrefix  string
 	Tags       map[string]string
 	GatewayAPI bool
-	Nodes      NodeOptions
-	GPU        GPUOptions
-	Network    NetworkOptions
-	API        APIOptions
-	Identity   IdentityOptions
+	// Registry is the name or id of the one that the nodes may pull from. It is
+	// checked here, and given by Client.Assign.
+	Registry string
+	Nodes    NodeOptions
+	GPU      GPUOptions
+	Network  NetworkOptions
+	API      APIOptions
+	Identity IdentityOptions
 }
 
 // NodeOptions say what the first pool of nodes is like.

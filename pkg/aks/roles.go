@@ -138,6 +138,8 @@ func (c *Client) assign(ctx context.Context, scope, role, principal string) erro
 	return err
 }
 
+const registries = "Microsoft.ContainerRegistry/registries"
+
 // registryVersion is the version of the API of registries.
 const registryVersion = "2023-07-01"
 
@@ -145,7 +147,7 @@ const registryVersion = "2023-07-01"
 func (c *Client) registryID(ctx context.Context, t Target, registry string) (string, error) {
 	if strings.Contains(registry, "/") {
 		f := &findings{}
-		checkID(f, "--attach-acr", registry, "Microsoft.ContainerRegistry/registries")
+		checkID(f, "--attach-acr", registry, registries)
 		return registry, errors.Join(f.refused...)
 	}
 	var found struct {

@@ -105,7 +105,8 @@ func TestARegistryIsFoundByItsName(t *testing.T) {
 	for name, c := range map[string]struct{ registry, want string }{
 		"in any case":      {"Images", ""},
 		"with its address": {"images.azurecr.io", ""},
-		"none":             {"others", "--attach-acr others: the subscription has no such registry: write its id"},
+		"none": {"others", "the nodes cannot pull from others yet: " +
+			"--attach-acr others: the subscription has no such registry: write its id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -48,7 +48,7 @@ func (a *attachment) read(name string, provider compute.Provider) (compute.Attac
 	purpose, purposeErr := compute.ParsePurpose(a.purpose)
 	balancer, balancerErr := compute.ParseLoadBalancer(a.balancer, a.subnet)
 	if err := errors.Join(purposeErr, balancerErr); err != nil {
-		return compute.Attachment{}, usageError{err}
+		return compute.Attachment{}, usageError{errors.New(lines(err))}
 	}
 	if err := a.ssl.check(balancer.Type); err != nil {
 		return compute.Attachment{}, err

@@ -92,7 +92,7 @@ func (o *options) createAKS(ctx context.Context, name string, f *createAKS) erro
 	}
 	cluster.Target.Subscription = settings.Subscription
 	a.ResourceID = cluster.Target.ID()
-	after := aks.After{Attachment: a, Registry: f.acr, Subnet: cluster.SubnetID()}
+	after := aks.After{Attachment: a, Registry: cluster.Registry, Subnet: cluster.SubnetID()}
 	if f.ssl.given() { // for compute wait, which has not got the certificate
 		after.Attachment.TLS.Secret = compute.TLSSecret
 	}

@@ -12,14 +12,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
+	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 )
 
 // createFlags say what a cluster of AKS is like. Those of v1 have v1's names.
 type createFlags struct {
 	attachment
-	cluster aks.ClusterOptions
-	// acr is the registry that the nodes may pull from.
-	acr                    string
+	cluster                aks.ClusterOptions
 	clusterName            string
 	noPublicFQDN, noDriver bool
 	given                  *pflag.FlagSet
@@ -53,7 +52,7 @@ func (f *createFlags) addCluster(c *cobra.Command) {
 	s.StringVar(&o.DNSPrefix, "dns-name-prefix", "",
 		"Beginning of the API server's host name; made of the names if not given")
 	s.StringToStringVar(&o.Tags, "tags", nil, "Tags of the cluster, NAME=VALUE,…")
-	s.StringVar(&f.acr, "attach-acr", "", "Name or id of the Azure Container Registry that the nodes may pull from")
+	s.StringVar(&o.Registry, "attach-acr", "", "Name or id of the Azure Container Registry that the nodes may pull from")
 	s.BoolVar(&o.GatewayAPI, "enable-gateway-api", false, "Have AKS run a controller of the Gateway API")
 	short(c, "resource-group", "g")
 	short(c, "location", "l")
@@ -129,7 +128,7 @@ func (f *createFlags) addIdentity(c *cobra.Command) {
 
 // options are what the flags say, without the subscription.
 func (f *createFlags) options(name string) (aks.ClusterOptions, error) {
-	a, err := f.read(name, "aks")
+	a, err := f.read(name, compute.AKS)
 	if err != nil {
 		return aks.ClusterOptions{}, err
 	}
@@ -151,7 +150,10 @@ func (f *createFlags) options(name string) (aks.ClusterOptions, error) {
 			*to = nil
 		}
 	}
-	return o, errors.Join(err, f.opposites(&o), f.zeros())
+	if err := errors.Join(err, f.opposites(&o), f.zeros()); err != nil {
+		return o, usageError{errors.New(lines(err))}
+	}
+	return o, nil
 }
 
 // zeros refuses numbers that were written as 0, which the options take for not

@@ -140,7 +140,7 @@ func ask(t *testing.T, args ...string) askedFor {
 	if record.TLS, err = f.ssl.record(); err != nil {
 		return askedFor{err: err}
 	}
-	after := []any{f.acr, f.overwrite, f.use, f.ssl.cert, f.ssl.key, f.ssl.legacy, f.ssl.overwrite}
+	after := []any{f.cluster.Registry, f.overwrite, f.use, f.ssl.cert, f.ssl.key, f.ssl.legacy, f.ssl.overwrite}
 	return askedFor{
 		Request: o.Target.ID() + asText(t, mc), Record: asText(t, record), After: asText(t, after), warnings: warnings,
 	}

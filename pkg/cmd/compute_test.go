@@ -165,7 +165,7 @@ func TestAttachRefusesBeforeItWrites(t *testing.T) {
 		"a cluster of AKS":     {line: "lab -i /subscriptions/s/resourceGroups/r/providers/Microsoft.ContainerService/managedClusters/c", says: "write kubectl aml compute attach aks -i /subscriptions", code: 2},
 		"another resource":     {line: "lab -i /subscriptions/s", says: "is of no cluster: leave it out", code: 2},
 		"DenseProd":            {line: "lab --cluster-purpose DenseProd", says: "was never supported by Azure ML's SDK v1", code: 2},
-		"all findings at once": {line: "lab --cluster-purpose Fun --load-balancer-type Big", says: "cluster purpose \"Fun\": write FastProd or DevTest\nload balancer type \"Big\"", code: 2},
+		"all findings at once": {line: "lab --cluster-purpose Fun --load-balancer-type Big", says: "cluster purpose \"Fun\": write FastProd or DevTest; load balancer type \"Big\"", code: 2},
 		"a subnet of a public balancer": {line: "lab --load-balancer-subnet s",
 			says: "load balancer subnet \"s\": only with --load-balancer-type InternalLoadBalancer", code: 2},
 		"no such context":     {line: "lab --context nowhere", says: `there is no context "nowhere" to attach`, code: 2},
