@@ -343,3 +343,52 @@ func TestCredentialsInAFileAreNobodyElses(t *testing.T) {
 		t.Errorf("the file has %v, %v", info, err)
 	}
 }
+
+func TestAllThatIsWrongIsOneLine(t *testing.T) {
+	t.Parallel()
+	w, azure := newAzureWorld(t, armfake.Options{})
+	for line, parts := range map[string][]string{
+		"create aks -n fraud -g ml --agent-count 0 --gpu-node-count 0":             {"--agent-count 0", "--gpu-node-count 0"},
+		"create aks -n fraud -g ml --cluster-purpose x --load-balancer-type y":     {`"x"`, `"y"`},
+		"attach aks -n fraud -g ml --cluster-purpose x --load-balancer-type y":     {`"x"`, `"y"`},
+		"create aks -n fraud -g ml --attach-acr /subscriptions/s/resourceGroups/g": {"--attach-acr", "registries"},
+	} {
+		got := w.compute(line)
+		if got.code != 2 || strings.Count(got.err, "\n") != strings.Count(got.err, "warning:")+1 {
+			t.Errorf("compute %s ended with %d and said\n%s", line, got.code, got.err)
+		}
+		for _, want := range parts {
+			if !strings.Contains(got.err, want) {
+				t.Errorf("compute %s says nothing of %s:\n%s", line, want, got.err)
+			}
+		}
+	}
+	if puts := azure.Count(armfake.PutCluster); puts != 0 {
+		t.Errorf("%d PUTs", puts)
+	}
+}
+
+func TestAttachingAVersionWithoutSupportWarns(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		version, plan string
+		warns         bool
+	}{
+		"supported":       {"1.36.2", "KubernetesOfficial", false},
+		"too old":         {"1.29.4", "KubernetesOfficial", true},
+		"not by its plan": {"1.36.2", "Another", true},
+		"one like it":     {"1.3.6", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, azure := newAzureWorld(t, armfake.Options{})
+			azure.Put("ml", "prod", nil)
+			azure.Fault(armfake.Fault{Match: armfake.GetCluster, Status: http.StatusOK, Body: `{"location":"eastus",` +
+				`"properties":{"currentKubernetesVersion":"` + c.version + `","supportPlan":"` + c.plan + `"}}`})
+			got := w.compute("attach aks -n fraud -g ml --cluster-name prod")
+			if got.code != 0 || strings.Contains(got.err, "AKS supports Kubernetes "+c.version+" of the cluster no more") != c.warns {
+				t.Errorf("attach says %+v", got)
+			}
+		})
+	}
+}

@@ -72,6 +72,7 @@ func (o *options) attachAKS(ctx context.Context, name string, f *attachAKS) (alr
 	if err := o.attachable(now); err != nil {
 		return false, err
 	}
+	o.tellSupport(ctx, client, now)
 	a.ResourceID = t.ID()
 	j := joining{attachment: f.attachment, wayIn: f.wayIn, record: a}
 	j.ssl.region = now.Location
@@ -101,4 +102,21 @@ func (o *options) attachable(now aks.Cluster) error {
 		o.tell("note: the cluster is looked after by %s", owner)
 	}
 	return nil
+}
+
+// tellSupport warns of a version of Kubernetes that AKS supports no more. Whoever
+// may not ask for the versions attaches all the same.
+func (o *options) tellSupport(ctx context.Context, client *aks.Client, now aks.Cluster) {
+	offered, err := client.Versions(ctx, now.Location)
+	if err != nil || len(offered) == 0 || now.KubernetesVersion == "" {
+		return
+	}
+	supports := func(v aks.KubernetesVersion) bool {
+		return strings.HasPrefix(now.KubernetesVersion+".", v.Version+".") &&
+			(now.SupportPlan == "" || len(v.Plans) == 0 || slices.Contains(v.Plans, now.SupportPlan))
+	}
+	if !slices.ContainsFunc(offered, supports) {
+		o.tell("warning: AKS supports Kubernetes %s of the cluster no more: upgrade it; "+
+			"kubectl aml compute versions -l %s shows what there is", now.KubernetesVersion, now.Location)
+	}
 }
