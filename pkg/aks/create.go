@@ -185,12 +185,8 @@ func (c *Client) putOnce(
 	if err != nil {
 		return Cluster{}, nil, err
 	}
-	retry := c.options.retry()
-	retry.ShouldRetry = func(resp *http.Response, err error) bool {
-		return err == nil && resp.StatusCode == http.StatusTooManyRequests
-	}
 	var answer *http.Response
-	ctx = policy.WithCaptureResponse(policy.WithRetryOptions(ctx, retry), &answer)
+	ctx = policy.WithCaptureResponse(c.busyOnly(ctx), &answer)
 	creating, err := clusters.BeginCreateOrUpdate(ctx, t.ResourceGroup, t.Name, tagged(mc, o.Tag),
 		&acs.ManagedClustersClientBeginCreateOrUpdateOptions{IfNoneMatch: ptr.To(anyTag)})
 	if err != nil && !accepted(answer) {
@@ -209,6 +205,16 @@ func (c *Client) putOnce(
 	}
 	o.resumeToken = token
 	return now, creating, c.save(t, o)
+}
+
+// busyOnly has a request sent again only where Azure was too busy for it: one
+// without an answer may be done already.
+func (c *Client) busyOnly(ctx context.Context) context.Context {
+	retry := c.options.retry()
+	retry.ShouldRetry = func(resp *http.Response, err error) bool {
+		return err == nil && resp.StatusCode == http.StatusTooManyRequests
+	}
+	return policy.WithRetryOptions(ctx, retry)
 }
 
 // tagged is mc with the id of the operation.

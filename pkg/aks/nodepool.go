@@ -166,11 +166,17 @@ func (c *Client) PutPool(ctx context.Context, t Target, name string, pool acs.Ag
 	} else {
 		options.IfMatch = pool.Properties.ETag
 	}
-	poller, err := pools.BeginCreateOrUpdate(ctx, t.ResourceGroup, t.Name, name, pool, options)
-	if err != nil {
-		return c.explainPool(err, t, name)
+	poller, err := pools.BeginCreateOrUpdate(c.busyOnly(ctx), t.ResourceGroup, t.Name, name, pool, options)
+	if err == nil || !refused(err) && !conflicts(err) && c.poolIs(ctx, t, name, pool) {
+		return followPool(ctx, c, t, name, poller, wait)
 	}
-	return followPool(ctx, c, t, name, poller, wait)
+	return c.explainPool(err, t, name)
+}
+
+// poolIs tells whether Azure has begun with a pool, though its answer got lost.
+func (c *Client) poolIs(ctx context.Context, t Target, name string, asked acs.AgentPool) bool {
+	now, err := c.GetPool(ctx, t, name)
+	return err == nil && now.Properties != nil && value(now.Properties.Count) == value(asked.Properties.Count)
 }
 
 // DeletePool deletes a pool; one that is not there is no error.
@@ -189,15 +195,18 @@ func (c *Client) DeletePool(ctx context.Context, t Target, name string, wait boo
 	return followPool(ctx, c, t, name, poller, wait)
 }
 
-// followPool waits for a change of a pool, which the cluster's state tells of, too.
+// followPool waits for a change of a pool, which the cluster's state tells of, too:
+// without a poller it is all there is.
 func followPool[T any](
 	ctx context.Context, c *Client, t Target, name string, poller *runtime.Poller[T], wait bool,
 ) error {
 	if !wait {
 		return nil
 	}
-	progress := c.progress(t, "")
-	_, err := follow(ctx, c, t, progress, poller)
+	progress, err := c.progress(t, ""), errLost
+	if poller != nil {
+		_, err = follow(ctx, c, t, progress, poller)
+	}
 	if errors.Is(err, errLost) {
 		_, err = c.followState(ctx, t, progress)
 	}

@@ -143,6 +143,19 @@ func TestPoolsThroughFaults(t *testing.T) {
 				a.answer("PUT"+poolPath, begun(a))
 			}, run: add(false), header: "If-None-Match: *",
 		},
+		"added, and the answer is dropped": {
+			fault: func(a *armServer) {
+				a.answer("GET"+poolPath, says(404, none), says(200, there))
+				a.answer("PUT"+poolPath, drops, says(412, `{"code":"PreconditionFailed","message":"It exists."}`))
+			}, run: add(true), header: "If-None-Match: *",
+		},
+		"the request is dropped": {
+			fault: func(a *armServer) {
+				a.answer("GET"+poolPath, says(404, none), says(404, none))
+				a.answer("PUT"+poolPath, drops)
+			}, run: add(true), header: "If-None-Match: *", reason: UnderWay,
+			message: at + "Azure cannot be reached (EOF): run the command again",
+		},
 		"there already": {
 			fault: func(a *armServer) { a.answer("GET"+poolPath, says(200, there)) }, run: add(true), reason: Conflict,
 			message: "node pool gpu of cluster prod in resource group ml is there already: take another name",

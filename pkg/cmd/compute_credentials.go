@@ -45,7 +45,8 @@ func newComputeGetCredentials(o *options) *cobra.Command {
 	f.wayIn.add(c)
 	s := c.Flags()
 	s.StringVarP(&f.file, "file", "f", "", "Write a kubeconfig of its own, - for standard output")
-	s.BoolVar(&f.overwrite, "overwrite-existing", false, "Replace a context of this name that leads elsewhere, or the file")
+	s.BoolVar(&f.overwrite, "overwrite-existing", false,
+		"Replace a context of this name that leads elsewhere, or the file")
 	s.BoolVar(&f.use, "set-context", false, "Make the compute's context the current one")
 	return o.offersComputes(c)
 }
