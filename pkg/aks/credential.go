@@ -22,16 +22,18 @@ import (
 // Credential signs in as Azure's default credential does: from the environment,
 // a workload's or a managed identity, the Azure CLI, and so on;
 // AZURE_TOKEN_CREDENTIALS of the process selects. It signs in at the first
-// request, not here. transport is nil for azcore's own.
+// request, not here. transport is nil for azcore's own. tenants are those that a
+// token may be asked for, beside the one that is signed in to.
 func Credential(
-	getenv func(string) string, c cloud.Configuration, transport policy.Transporter,
+	getenv func(string) string, c cloud.Configuration, transport policy.Transporter, tenants ...string,
 ) (azcore.TokenCredential, error) {
 	name := "DefaultAzureCredential"
 	if selected := getenv("AZURE_TOKEN_CREDENTIALS"); selected != "" {
 		name += " with AZURE_TOKEN_CREDENTIALS=" + selected
 	}
 	inner, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{
-		ClientOptions: policy.ClientOptions{Cloud: c, Transport: transport},
+		ClientOptions:              policy.ClientOptions{Cloud: c, Transport: transport},
+		AdditionallyAllowedTenants: tenants,
 	})
 	if err != nil {
 		return nil, fail(Denied, err, "cannot sign in to Azure with %s: %s", name, err)

@@ -22,8 +22,8 @@ type CredentialOptions struct {
 	// PublicFQDN has the public name of a private cluster.
 	PublicFQDN bool
 	// Login has an exec plugin, which Azure's own is the only one for, replaced by
-	// this command and its arguments, to which --server-id ID is added, and the
-	// --cloud that is not the public one; nil keeps it.
+	// this command and its arguments, to which the --cloud that is not the
+	// public one is added, and the plugin's --server-id and --tenant-id; nil keeps it.
 	Login []string
 }
 
@@ -81,17 +81,15 @@ func signIn(config *clientcmdapi.Config, login []string) {
 		if user.Exec == nil {
 			continue
 		}
-		server := ""
-		for i, arg := range user.Exec.Args {
-			if arg == "--server-id" && i+1 < len(user.Exec.Args) {
-				server = user.Exec.Args[i+1]
+		args := login[1:]
+		for _, flag := range []string{"--server-id", "--tenant-id"} {
+			if i := slices.Index(user.Exec.Args, flag); i >= 0 && i+1 < len(user.Exec.Args) {
+				args = append(slices.Clip(args), flag, user.Exec.Args[i+1])
 			}
 		}
-		if server == "" {
+		if !slices.Contains(args, "--server-id") {
 			continue
 		}
-		user.Exec.Command = login[0]
-		user.Exec.Args = append(append([]string{}, login[1:]...), "--server-id", server)
-		user.Exec.Env = nil
+		user.Exec.Command, user.Exec.Args, user.Exec.Env = login[0], args, nil
 	}
 }

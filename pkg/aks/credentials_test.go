@@ -24,7 +24,8 @@ users:
     exec:
       apiVersion: client.authentication.k8s.io/v1beta1
       command: kubelogin
-      args: [get-token, --environment, AzurePublicCloud, --server-id, 6dae42f8-4368-4678-94ff-3960e28e3630, --login, devicecode]
+      args: [get-token, --environment, AzurePublicCloud, --server-id, 6dae42f8-4368-4678-94ff-3960e28e3630, --login, devicecode,
+        --tenant-id, its-own]
 `
 
 func credentialsAt(who string) string {
@@ -38,10 +39,11 @@ func given(config string) string {
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	self := []string{"kubectl-aml", "compute", "token"}
-	own := []string{"kubectl-aml", "compute", "token", "--server-id", "6dae42f8-4368-4678-94ff-3960e28e3630"}
+	own := []string{"kubectl-aml", "compute", "token", "--server-id", "6dae42f8-4368-4678-94ff-3960e28e3630",
+		"--tenant-id", "its-own"}
 	azures := []string{
 		"kubelogin", "get-token", "--environment", "AzurePublicCloud", "--server-id",
-		"6dae42f8-4368-4678-94ff-3960e28e3630", "--login", "devicecode",
+		"6dae42f8-4368-4678-94ff-3960e28e3630", "--login", "devicecode", "--tenant-id", "its-own",
 	}
 	for name, c := range map[string]struct {
 		options    CredentialOptions

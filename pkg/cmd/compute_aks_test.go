@@ -48,8 +48,8 @@ users:
 // signedIn is a credential whose token is always the same.
 type signedIn struct{}
 
-func (signedIn) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	return azcore.AccessToken{Token: "secret", ExpiresOn: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}, nil
+func (signedIn) GetToken(_ context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{Token: "secret" + o.TenantID, ExpiresOn: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}, nil
 }
 
 // newAzureWorld is a compute world with Azure beside it, which hands out the
@@ -188,8 +188,12 @@ func TestAClusterOfAKSIsAttachedAndNotDeleted(t *testing.T) {
 	if !strings.Contains(file, "command: kubectl-aml") || !strings.Contains(file, "6dae42f8-4368-4678-94ff-3960e28e3630") {
 		t.Errorf("the kubeconfig is\n%s", file)
 	}
-	var token struct{ Kind, APIVersion string }
-	if err := json.Unmarshal([]byte(w.compute("token --server-id x").out), &token); err != nil || token.Kind != "ExecCredential" {
+	var token struct {
+		Kind, APIVersion string
+		Status           struct{ Token string }
+	}
+	if err := json.Unmarshal([]byte(w.compute("token --server-id x --tenant-id y").out), &token); err != nil ||
+		token.Kind != "ExecCredential" || token.Status.Token != "secrety" {
 		t.Errorf("the token is %+v, %v", token, err)
 	}
 }

@@ -77,8 +77,8 @@ func (a *azureAccess) settings(o *options) (aks.Options, error) {
 	return settings, err
 }
 
-// credential signs in without a subscription.
-func (a *azureAccess) credential(o *options) (azcore.TokenCredential, error) {
+// credential signs in without a subscription, in tenant if it is not empty.
+func (a *azureAccess) credential(o *options, tenant string) (azcore.TokenCredential, error) {
 	where, err := aks.CloudNamed(a.cloud, a.endpoint)
 	if err != nil {
 		return nil, usageError{err}
@@ -90,7 +90,10 @@ func (a *azureAccess) credential(o *options) (azcore.TokenCredential, error) {
 	if settings.Credential != nil {
 		return settings.Credential, nil
 	}
-	return aks.Credential(o.Getenv, where, settings.Transport)
+	if tenant == "" {
+		return aks.Credential(o.Getenv, where, settings.Transport)
+	}
+	return aks.Credential(o.Getenv, where, settings.Transport, tenant)
 }
 
 func (o *options) home() string { return cmp.Or(o.Getenv("HOME"), o.Getenv("USERPROFILE")) }

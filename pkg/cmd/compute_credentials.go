@@ -117,7 +117,7 @@ func writeSecret(path string, text []byte, overwrite bool) error {
 // newComputeToken is what kubectl calls to sign in to a cluster with Entra.
 func newComputeToken(o *options) *cobra.Command {
 	var access azureAccess
-	var server string
+	var server, tenant string
 	c := &cobra.Command{
 		Use:    "token",
 		Short:  "Print a token for a cluster that Entra signs people in to, as kubectl wants it",
@@ -127,20 +127,22 @@ func newComputeToken(o *options) *cobra.Command {
 			if server == "" {
 				return usageError{errors.New("--server-id is missing")}
 			}
-			return o.printToken(ctx, &access, server)
+			return o.printToken(ctx, &access, server, tenant)
 		}),
 	}
 	access.addCloud(c, o.Getenv)
 	c.Flags().StringVar(&server, "server-id", "", "Id of the application that the cluster's API server is in Entra")
+	c.Flags().StringVar(&tenant, "tenant-id", "", "Tenant of the cluster; the one that is signed in to if not given")
 	return c
 }
 
-func (o *options) printToken(ctx context.Context, access *azureAccess, server string) error {
-	credential, err := access.credential(o)
+func (o *options) printToken(ctx context.Context, access *azureAccess, server, tenant string) error {
+	credential, err := access.credential(o, tenant)
 	if err != nil {
 		return err
 	}
-	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{server + "/.default"}})
+	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{server + "/.default"},
+		TenantID: tenant})
 	if err != nil {
 		return computeError{err, exitDenied}
 	}
