@@ -53,6 +53,10 @@ type After struct {
 	// Subnet the id of the subnet that the cluster may change; empty for none.
 	Registry string `json:"registry,omitempty"`
 	Subnet   string `json:"subnet,omitempty"`
+	// Measure says that AKS chose the size, which is looked at before attaching.
+	Measure bool `json:"measure,omitempty"`
+	// Use makes the compute's context the current one.
+	Use bool `json:"use,omitempty"`
 }
 
 // The kinds of operations.

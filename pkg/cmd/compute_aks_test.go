@@ -396,3 +396,18 @@ func TestAttachingAVersionWithoutSupportWarns(t *testing.T) {
 		})
 	}
 }
+
+func TestWaitGoesOnAsTheCreateWouldHave(t *testing.T) {
+	t.Parallel()
+	w, _ := newAzureWorld(t, armfake.Options{})
+	small := newComputeWorld(t, 1, 2)
+	w.cluster = small.cluster
+	w.walk(
+		walk{line: "create aks -n fraud -g ml --vm-size auto --set-context --no-wait", out: "compute/fraud creating\n"},
+		walk{line: "wait -n fraud", code: 4, err: "--skip-capacity-check"},
+		walk{line: "wait -n fraud --skip-capacity-check", out: "compute/fraud created\n"},
+	)
+	if !strings.Contains(w.kubeconfig(), "current-context: fraud\n") {
+		t.Errorf("the kubeconfig is\n%s", w.kubeconfig())
+	}
+}

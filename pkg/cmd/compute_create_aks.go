@@ -92,7 +92,8 @@ func (o *options) createAKS(ctx context.Context, name string, f *createAKS) erro
 	}
 	cluster.Target.Subscription = settings.Subscription
 	a.ResourceID = cluster.Target.ID()
-	after := aks.After{Attachment: a, Registry: cluster.Registry, Subnet: cluster.SubnetID()}
+	after := aks.After{Attachment: a, Registry: cluster.Registry, Subnet: cluster.SubnetID(),
+		Measure: cluster.Nodes.VMSize == aks.AutoVMSize && !f.skipCapacity, Use: f.use}
 	if f.ssl.given() { // for compute wait, which has not got the certificate
 		after.Attachment.TLS.Secret = compute.TLSSecret
 	}
@@ -120,23 +121,17 @@ func (o *options) createAKS(ctx context.Context, name string, f *createAKS) erro
 		return o.answerCluster(f, name, "creating", now)
 	}
 	f.ssl.region = location
-	if err := o.finish(ctx, client, now, after, f.joining(a)); err != nil {
+	if err := o.finish(ctx, client, now, after, joining{f.attachment, f.wayIn, a}); err != nil {
 		return err
 	}
 	return o.answerCluster(f, name, "created", now)
 }
 
-// joining is how the new cluster is attached. Its size was looked at before it was
-// made, if it was known.
-func (f *createAKS) joining(a compute.Attachment) joining {
-	j := joining{attachment: f.attachment, wayIn: f.wayIn, record: a}
-	j.skipCapacity = j.skipCapacity || f.cluster.Nodes.VMSize != aks.AutoVMSize
-	return j
-}
-
 // finish attaches a cluster that was made, and then forgets that it is being made:
-// until then the same command goes on.
+// until then the same command goes on. The size was looked at before it was made,
+// if it was known.
 func (o *options) finish(ctx context.Context, client *aks.Client, now aks.Cluster, after aks.After, j joining) error {
+	j.skipCapacity, j.use = j.skipCapacity || !after.Measure, j.use || after.Use
 	for _, warning := range client.Assign(ctx, now, after) {
 		o.tell("warning: %s", warning)
 	}

@@ -42,6 +42,7 @@ func newComputeWait(o *options) *cobra.Command {
 	s := c.Flags()
 	s.BoolVar(&f.attachment.overwrite, "overwrite-existing", false, "Replace a context of this name that leads elsewhere")
 	s.BoolVar(&f.attachment.use, "set-context", false, "Make the compute's context the current one")
+	s.BoolVar(&f.attachment.skipCapacity, "skip-capacity-check", false, "Attach the cluster however small it is")
 	s.DurationVar(&f.timeout, "timeout", createTime, "How long to wait")
 	s.BoolVar(&f.showOutput, "show-output", true, "Tell Azure's state while waiting")
 	return o.offersComputes(c)
@@ -80,7 +81,6 @@ func (o *options) attachCreated(
 	ctx context.Context, client *aks.Client, now aks.Cluster, after aks.After, f *waiting,
 ) error {
 	a := after.Attachment
-	f.attachment.skipCapacity = true // it was looked at before the cluster was made
 	if a.TLS != (compute.TLS{}) {
 		o.tell("warning: compute %s has no certificate yet, for the files are with the command that began: "+
 			"kubectl aml compute update-ssl gives it one", a.Name)
