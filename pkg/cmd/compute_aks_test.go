@@ -251,6 +251,9 @@ func TestComputeTargetsAreThoseOfAzureML(t *testing.T) {
 		properties["isAttachedCompute"] != false || properties["provisioningState"] != "Succeeded" {
 		t.Errorf("show says %v", shown)
 	}
+	if got := target("show -n fraud --cloud Mars"); got.code != 0 || !strings.Contains(got.err, "AzureChinaCloud") {
+		t.Errorf("show in another cloud says %+v", got)
+	}
 	if got := target("create aks -n other -g ml -l eastus --dry-run -o yaml"); !strings.HasPrefix(got.out, "body:\n") {
 		t.Errorf("create says %+v", got)
 	}

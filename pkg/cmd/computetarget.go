@@ -114,15 +114,22 @@ func (o *options) asTarget(build func(*options) *cobra.Command, answers bool) *c
 			return err
 		}
 		name := cmp.Or(c.Flags().Lookup("name").Value.String(), strings.Join(args, ""))
-		return o.compute(func(ctx context.Context) error { return o.printTarget(ctx, name, f, true) })(c, nil)
+		access := azureAccess{endpoint: o.Getenv("AML_ARM_ENDPOINT")}
+		for flag, to := range map[string]*string{"cloud": &access.cloud, "arm-endpoint": &access.endpoint} {
+			if given := c.Flags().Lookup(flag); given != nil {
+				*to = given.Value.String()
+			}
+		}
+		return o.compute(func(ctx context.Context) error { return o.printTarget(ctx, name, f, &access, true) })(c, nil)
 	}
 	return c
 }
 
 func newTargetShow(o *options) *cobra.Command {
-	f := &targetFlags{}
+	f, access := &targetFlags{}, &azureAccess{}
 	c := o.offersComputes(o.named(&cobra.Command{Use: "show", Short: "Show a compute target"},
-		func(ctx context.Context, name string) error { return o.printTarget(ctx, name, f, false) }))
+		func(ctx context.Context, name string) error { return o.printTarget(ctx, name, f, access, false) }))
+	access.addCloud(c, o.Getenv)
 	f.add(c)
 	return f.wrapped(o, c)
 }
@@ -161,11 +168,13 @@ func newTargetList(o *options) *cobra.Command {
 	return f.wrapped(o, c)
 }
 
-func (o *options) printTarget(ctx context.Context, name string, f *targetFlags, begun bool) error {
+func (o *options) printTarget(
+	ctx context.Context, name string, f *targetFlags, access *azureAccess, begun bool,
+) error {
 	if _, known, err := o.computeContext(name); err == nil && !known && begun {
 		return nil // Azure has begun and there is nothing to show yet
 	}
-	shown, err := o.showCompute(ctx, name, &azureAccess{endpoint: o.Getenv("AML_ARM_ENDPOINT")})
+	shown, err := o.showCompute(ctx, name, access)
 	if err != nil {
 		return err
 	}
