@@ -168,7 +168,11 @@ func Replace(ctx context.Context, kube kubernetes.Interface, old Record, next At
 		forget(context.WithoutCancel(ctx), kube, written.object)
 		return Record{}, err
 	}
-	return finish(context.WithoutCancel(ctx), kube, written)
+	made, err := finish(context.WithoutCancel(ctx), kube, written)
+	if err == nil && made.UID != old.UID {
+		return Record{}, &StaleError{Have: old, Found: made}
+	}
+	return made, err
 }
 
 // ClusterUID is the UID of the namespace kube-system, which no two clusters share.

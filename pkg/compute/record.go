@@ -59,11 +59,21 @@ func Read(ctx context.Context, kube kubernetes.Interface) (Record, error) {
 	next, err := read(ctx, kube, nextName)
 	switch {
 	case apierrors.IsNotFound(err):
-		return Record{}, ErrNotAttached
+		return readDone(ctx, kube)
 	case err != nil:
 		return Record{}, denied("get", "configmaps", err)
 	}
 	return finish(ctx, kube, next)
+}
+
+// readDone is Read for a cluster that had neither a record nor a change of one:
+// the change may have come to its end between the two looks.
+func readDone(ctx context.Context, kube kubernetes.Interface) (Record, error) {
+	r, err := read(ctx, kube, RecordName)
+	if apierrors.IsNotFound(err) {
+		return Record{}, ErrNotAttached
+	}
+	return r, denied("get", "configmaps", err)
 }
 
 // finish makes the record that somebody was about to make when it stopped.

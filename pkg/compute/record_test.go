@@ -260,6 +260,60 @@ func TestReplaceThatIsKilledLosesNoRecord(t *testing.T) {
 	}
 }
 
+// Who looks while somebody else changes the record sees none, and then nothing of
+// the change either, because it is done.
+func TestReadDuringAChangeFindsTheRecord(t *testing.T) {
+	t.Parallel()
+	c := cluster()
+	r := attach(t, c, lab())
+	maps := corev1.SchemeGroupVersion.WithResource("configmaps")
+	there, err := c.Tracker().Get(maps, compute.SystemNamespace, compute.RecordName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Tracker().Delete(maps, compute.SystemNamespace, compute.RecordName); err != nil {
+		t.Fatal(err)
+	}
+	c.PrependReactor("get", "configmaps", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if a.(clienttesting.GetAction).GetName() == compute.RecordName {
+			return false, nil, nil
+		}
+		return false, nil, c.Tracker().Add(there)
+	})
+	if now, err := compute.Read(t.Context(), c); err != nil || now.UID != r.UID {
+		t.Errorf("the record is %+v, %v", now, err)
+	}
+}
+
+// Who is held up in the middle of a change may wake up when the cluster is
+// somebody else's.
+func TestReplaceThatIsOvertakenSaysSo(t *testing.T) {
+	t.Parallel()
+	c := cluster()
+	first := attach(t, c, lab())
+	maps := corev1.SchemeGroupVersion.WithResource("configmaps")
+	there, err := c.Tracker().Get(maps, compute.SystemNamespace, compute.RecordName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := there.(*corev1.ConfigMap).DeepCopy()
+	theirs.UID = "uid-theirs"
+	theirs.Data["attachment.json"] = strings.Replace(theirs.Data["attachment.json"], `"lab"`, `"fab"`, 1)
+	c.PrependReactor("delete", "configmaps", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if a.(clienttesting.DeleteAction).GetName() != compute.RecordName {
+			return false, nil, nil
+		}
+		return true, nil, c.Tracker().Update(maps, theirs, compute.SystemNamespace)
+	})
+	next := first.Attachment
+	next.TLS.Host = "models.example.org"
+	r, err := compute.Replace(t.Context(), c, first, next)
+	var stale *compute.StaleError
+	if !errors.As(err, &stale) || stale.Found.Name != "fab" {
+		t.Errorf("it says %+v, %v", r, err)
+	}
+}
+
 func TestReadRefusesWhatIsNoRecord(t *testing.T) {
 	t.Parallel()
 	const good = `{"apiVersion":"aml.dev/v1","name":"lab","provider":"kubernetes","purpose":"DevTest","clusterUID":"u",` +
