@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 )
@@ -113,12 +114,21 @@ func (f *sslFlags) apply(ctx context.Context, o *options, s *Session, namespace 
 		return t, usageError{err}
 	}
 	t.Expires = &ends
-	if f.ordered {
-		if err := compute.CancelOrder(ctx, s.Dynamic, namespace); err != nil {
-			return t, err
-		}
+	if err := cancelOrder(ctx, s, namespace, f.ordered); err != nil {
+		return t, err
 	}
 	return t, compute.PutPair(ctx, s.Kube, namespace, pair)
+}
+
+// cancelOrder cancels what cert-manager was told for the namespace, by an earlier
+// attachment too: it would write its own certificate over another. Who may not see
+// certificates is stopped only if the record says that there is one.
+func cancelOrder(ctx context.Context, s *Session, namespace string, ordered bool) error {
+	err := compute.CancelOrder(ctx, s.Dynamic, namespace)
+	if apierrors.IsForbidden(err) && !ordered {
+		return nil
+	}
+	return err
 }
 
 // pair reads the certificate that the flags name.

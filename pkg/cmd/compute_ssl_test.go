@@ -209,3 +209,35 @@ func TestTheCertificateOfAzureMLIsTaken(t *testing.T) {
 		t.Errorf("without one it ended with %d:\n%s%s", r.code, r.out, r.err)
 	}
 }
+
+// Turned off while an endpoint shows it, a certificate stays ordered; by the second
+// time the record has forgotten the issuer.
+func TestAnOrderGoesWithTheSecret(t *testing.T) {
+	t.Parallel()
+	w := newComputeWorld(t, 3, 4)
+	w.certificate()
+	w.compute("attach kubernetes lab")
+	orders := w.objects.Resource(schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1",
+		Resource: "certificates"}).Namespace("models")
+	ordered := func() bool {
+		_, err := orders.Get(t.Context(), "aml-tls", metav1.GetOptions{})
+		return err == nil
+	}
+	const order = "update-ssl lab --ssl-leaf-domain-label fraud --location westeurope --ssl-issuer letsencrypt"
+	w.compute(order)
+	w.routerOf("fraud", "aml-tls")
+	if w.compute("update-ssl lab --ssl-disable"); !ordered() {
+		t.Error("the certificate goes while an endpoint shows it")
+	}
+	if r := w.compute(ownCertificate); r.code != 0 || ordered() {
+		t.Errorf("cert-manager still writes over the certificate that was brought (%d):\n%s%s", r.code, r.out, r.err)
+	}
+	w.compute(order + " --ssl-overwrite-domain")
+	w.compute("update-ssl lab --ssl-disable")
+	if err := w.cluster.Clientset.AppsV1().Deployments("models").Delete(t.Context(), "fraud-router", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if w.compute("update-ssl lab --ssl-disable"); ordered() {
+		t.Error("cert-manager makes the secret again for ever")
+	}
+}

@@ -152,10 +152,8 @@ func (o *options) changeSSL(ctx context.Context, s *Session, r compute.Record, f
 				cmp.Or(r.TLS.Secret, compute.TLSSecret))
 			return nil
 		}
-		if r.TLS.Issuer != "" {
-			if err := compute.CancelOrder(ctx, s.Dynamic, r.Namespace); err != nil {
-				return err
-			}
+		if err := cancelOrder(ctx, s, r.Namespace, r.TLS.Issuer != ""); err != nil {
+			return err
 		}
 		return compute.DeletePair(ctx, s.Kube, r.Namespace)
 	}

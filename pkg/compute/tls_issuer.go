@@ -65,9 +65,16 @@ func Order(ctx context.Context, client dynamic.Interface, namespace, host, issue
 // notServed says that the cluster does not know the kind of an object.
 func notServed(err error) bool { return apierrors.IsNotFound(err) || meta.IsNoMatchError(err) }
 
-// CancelOrder deletes the Certificate that Order made; none is no error.
+// CancelOrder deletes the Certificate that Order made, so that cert-manager leaves
+// the Secret alone. It does nothing if there is none, or one that somebody else
+// made.
 func CancelOrder(ctx context.Context, client dynamic.Interface, namespace string) error {
-	err := certificates(client, namespace).Delete(ctx, TLSSecret, metav1.DeleteOptions{})
+	found, err := certificates(client, namespace).Get(ctx, TLSSecret, metav1.GetOptions{})
+	if err == nil && found.GetLabels()[managedBy] == us {
+		uid := found.GetUID()
+		err = certificates(client, namespace).Delete(ctx, TLSSecret,
+			metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	}
 	if err != nil && !notServed(err) {
 		return fmt.Errorf("delete certificate %s/%s: %w", namespace, TLSSecret, err)
 	}
