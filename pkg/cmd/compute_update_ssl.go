@@ -108,14 +108,33 @@ func (o *options) updateSSL(ctx context.Context, name string, f sslChange) error
 	again := plain
 	if f.disable {
 		again = secured
-	} else if err := s.refresh(ctx, secured); err != nil {
-		o.tell("note: nodes deliver the certificate within 90s: %v", err)
+	} else {
+		o.deliver(ctx, s, f, secured)
 	}
 	if len(again) > 0 && !f.renew {
 		o.tell("note: deploy again, so that they speak %s: %s", f.speaks(), strings.Join(again, ", "))
 	}
 	o.answer("compute/%s %s", name, f.done())
 	return nil
+}
+
+// deliver has the nodes bring a certificate to the routers, and says when they show
+// it: nobody waits for that. What cert-manager is to make is not there yet.
+func (o *options) deliver(ctx context.Context, s *Session, f sslChange, secured []string) {
+	routers := strings.Join(secured, ", ")
+	switch {
+	case f.renew || f.issuer != "":
+		o.tell("note: cert-manager makes the certificate: kubectl -n %s get certificate %s says when it is ready",
+			s.Namespace, compute.TLSSecret)
+		if len(secured) > 0 {
+			o.tell("note: the routers of %s show it within 90s of that", routers)
+		}
+	case len(secured) > 0:
+		if err := s.refresh(ctx, secured); err != nil {
+			o.tell("note: nodes are not told to hurry: %v", err)
+		}
+		o.tell("note: the routers of %s show it when their nodes have brought it, within 90s at the latest", routers)
+	}
 }
 
 func (f *sslChange) speaks() string {

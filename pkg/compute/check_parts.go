@@ -119,7 +119,8 @@ func (f Facts) certManager() Check {
 		return good(check, "installed, for the issuer "+f.Record.Value.TLS.Issuer)
 	}
 	return failed(check, "not installed, and issuer "+f.Record.Value.TLS.Issuer+" is to renew the certificate",
-		"install cert-manager, or bring a certificate: kubectl aml compute update-ssl")
+		"install cert-manager, or bring a certificate: kubectl aml compute update-ssl "+
+			f.Record.Value.Name+" --ssl-cname HOST --ssl-cert-file FILE --ssl-key-file FILE")
 }
 
 // legacy warns of what Azure ML v1 left.

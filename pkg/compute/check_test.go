@@ -184,7 +184,7 @@ func TestJudge(t *testing.T) {
 		"a certificate that is over": {func(f *compute.Facts) { f.Now = noon.AddDate(0, 0, 91) }, "tls",
 			"ended on "},
 		"a certificate that ends soon": {func(f *compute.Facts) { f.Now = noon.AddDate(0, 0, 88) }, "tls",
-			", in 2 days | bring a new one: kubectl aml compute update-ssl"},
+			", in 2 days | bring a new one: kubectl aml compute update-ssl lab --ssl-cname score.example --ssl-cert-file FILE"},
 		"an issuer that has time": {func(f *compute.Facts) {
 			f.Now, f.Record.Value.TLS.Issuer = noon.AddDate(0, 0, 65), "letsencrypt"
 		}, "tls", "ok: for score.example until"},

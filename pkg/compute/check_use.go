@@ -50,7 +50,8 @@ func (f Facts) tls() Check {
 	const check = "tls"
 	t := f.Record.Value.TLS
 	secret := f.Record.Value.Namespace + "/" + t.Secret
-	renew := "bring a new one: kubectl aml compute update-ssl --ssl-cname HOST --ssl-cert-file FILE --ssl-key-file FILE"
+	renew := fmt.Sprintf("bring a new one: kubectl aml compute update-ssl %s --ssl-cname %s --ssl-cert-file FILE "+
+		"--ssl-key-file FILE", f.Record.Value.Name, t.Host)
 	if t.Issuer != "" {
 		renew = "see what cert-manager says: kubectl -n " + f.Record.Value.Namespace + " describe certificate"
 	}
