@@ -72,6 +72,8 @@ type Facts struct {
 	// Rights are what the caller lacks.
 	Rights Fact[Lacking]
 	Space  Fact[*corev1.Namespace]
+	// Ready says whether the record's issuer is; it is read if there is one.
+	Ready Fact[bool]
 	// Certificate is that of the record's Secret; it is read if there is one.
 	Certificate Fact[Pair]
 }

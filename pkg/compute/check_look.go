@@ -63,6 +63,9 @@ func (l Looker) Look(ctx context.Context) Facts {
 	learn(&wait, &f.Space, func() (*corev1.Namespace, error) {
 		return core.Namespaces().Get(ctx, f.Namespace, metav1.GetOptions{})
 	})
+	if name := f.Record.Value.TLS.Issuer; name != "" {
+		learn(&wait, &f.Ready, func() (bool, error) { return l.issues(ctx, name) })
+	}
 	if name := f.Record.Value.TLS.Secret; name != "" {
 		learn(&wait, &f.Certificate, func() (Pair, error) { return readPair(ctx, l.Kube, f.Namespace, name) })
 	}
@@ -126,17 +129,25 @@ func (l Looker) gatewayClasses(ctx context.Context) ([]GatewayClass, error) {
 	}
 	found := make([]GatewayClass, 0, len(list.Items))
 	for _, class := range list.Items {
-		found = append(found, GatewayClass{class.GetName(), accepted(class)})
+		found = append(found, GatewayClass{class.GetName(), is(class, "Accepted")})
 	}
 	return found, nil
 }
 
-func accepted(class unstructured.Unstructured) bool {
-	conditions, _, _ := unstructured.NestedSlice(class.Object, "status", "conditions")
+// is tells whether a condition of the object is true.
+func is(object unstructured.Unstructured, what string) bool {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
 	return slices.ContainsFunc(conditions, func(one any) bool {
 		condition, _ := one.(map[string]any)
-		return condition["type"] == "Accepted" && condition["status"] == "True"
+		return condition["type"] == what && condition["status"] == "True"
 	})
+}
+
+// issues tells whether a ClusterIssuer of cert-manager is ready.
+func (l Looker) issues(ctx context.Context, name string) (bool, error) {
+	issuers := schema.GroupVersionResource{Group: groupCertManager, Version: "v1", Resource: "clusterissuers"}
+	issuer, err := l.Dynamic.Resource(issuers).Get(ctx, name, metav1.GetOptions{})
+	return err == nil && is(*issuer, "Ready"), err
 }
 
 func readPair(ctx context.Context, kube kubernetes.Interface, namespace, name string) (Pair, error) {

@@ -112,15 +112,24 @@ func (f Facts) metrics() Check {
 // certManager is asked for computes whose certificate is of an issuer.
 func (f Facts) certManager() Check {
 	const check = "cert-manager"
+	issuer := f.Record.Value.TLS.Issuer
+	bring := "or bring a certificate: kubectl aml compute update-ssl " + f.Record.Value.Name +
+		" --ssl-cname HOST --ssl-cert-file FILE --ssl-key-file FILE"
 	switch {
 	case f.Groups.Err != nil:
 		return unsure(check, "ask which APIs the cluster has", f.Groups.Err)
-	case f.has(groupCertManager):
-		return good(check, "installed, for the issuer "+f.Record.Value.TLS.Issuer)
+	case !f.has(groupCertManager):
+		return failed(check, "not installed, and issuer "+issuer+" is to renew the certificate",
+			"install cert-manager, "+bring)
+	case apierrors.IsNotFound(f.Ready.Err):
+		return failed(check, "there is no ClusterIssuer "+issuer+", which is to renew the certificate", "make it, "+bring)
+	case f.Ready.Err != nil:
+		return unsure(check, "get clusterissuers."+groupCertManager, f.Ready.Err)
+	case !f.Ready.Value:
+		return failed(check, "issuer "+issuer+", which is to renew the certificate, is not ready",
+			"see why: kubectl describe clusterissuer "+issuer)
 	}
-	return failed(check, "not installed, and issuer "+f.Record.Value.TLS.Issuer+" is to renew the certificate",
-		"install cert-manager, or bring a certificate: kubectl aml compute update-ssl "+
-			f.Record.Value.Name+" --ssl-cname HOST --ssl-cert-file FILE --ssl-key-file FILE")
+	return good(check, "installed, with the issuer "+issuer)
 }
 
 // legacy warns of what Azure ML v1 left.

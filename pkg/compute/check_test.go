@@ -175,8 +175,18 @@ func TestJudge(t *testing.T) {
 			"failed: installed, but gives no answer: autoscaled replicas stay as many as they are | see why: kubectl describe apiservice"},
 		"hidden metrics": {func(f *compute.Facts) { f.Metrics.Err = errForbidden }, "metrics-server",
 			"unknown: not known: you may not list pods.metrics.k8s.io in the namespace models"},
-		"an issuer": {func(f *compute.Facts) { f.Record.Value.TLS.Issuer = "letsencrypt" }, "cert-manager",
-			"ok: installed, for the issuer letsencrypt | "},
+		"an issuer": {func(f *compute.Facts) {
+			f.Record.Value.TLS.Issuer, f.Ready.Value = "letsencrypt", true
+		}, "cert-manager", "ok: installed, with the issuer letsencrypt | "},
+		"an issuer that is not there": {func(f *compute.Facts) {
+			f.Record.Value.TLS.Issuer = "letsencrypt"
+			f.Ready.Err = apierrors.NewNotFound(corev1.Resource("clusterissuers"), "letsencrypt")
+		}, "cert-manager", "failed: there is no ClusterIssuer letsencrypt, which is to renew the certificate | make it, or bring"},
+		"an issuer that is not ready": {func(f *compute.Facts) { f.Record.Value.TLS.Issuer = "letsencrypt" }, "cert-manager",
+			"failed: issuer letsencrypt, which is to renew the certificate, is not ready | see why"},
+		"an issuer that one may not see": {func(f *compute.Facts) {
+			f.Record.Value.TLS.Issuer, f.Ready.Err = "letsencrypt", errForbidden
+		}, "cert-manager", "unknown: not known: you may not get clusterissuers.cert-manager.io | "},
 		"an issuer without cert-manager": {func(f *compute.Facts) {
 			f.Record.Value.TLS.Issuer, f.Groups.Value = "letsencrypt", nil
 		}, "cert-manager", "failed: not installed, and issuer letsencrypt is to renew the certificate"},
@@ -264,10 +274,13 @@ func lookAt(t *testing.T, c *fake.Clientset) compute.Facts {
 	class := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": map[string]any{"name": "eg"},
 		"status": map[string]any{"conditions": []any{map[string]any{"type": "Accepted", "status": "True"}}}}}
+	issuer := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": map[string]any{"name": "letsencrypt"},
+		"status": map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "True"}}}}}
 	objects := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gatewayclasses"}: "GatewayClassList",
 		{Group: "metrics.k8s.io", Version: "v1beta1", Resource: "pods"}:                 "PodMetricsList",
-	}, class)
+	}, class, issuer)
 	return compute.Looker{Kube: c, Dynamic: objects, Now: noon, Wants: ">=1.30.0-0", Namespace: "default"}.Look(t.Context())
 }
 
@@ -283,7 +296,7 @@ func TestLookReadsWhatTheRecordNames(t *testing.T) {
 	t.Parallel()
 	c := cluster()
 	a := lab()
-	a.TLS = compute.TLS{Host: "score.example", Secret: compute.TLSSecret}
+	a.TLS = compute.TLS{Host: "score.example", Secret: compute.TLSSecret, Issuer: "letsencrypt"}
 	attach(t, c, a)
 	if err := compute.PutPair(t.Context(), c, "models", newPair(t, "", "score.example")); err != nil {
 		t.Fatal(err)
@@ -298,6 +311,9 @@ func TestLookReadsWhatTheRecordNames(t *testing.T) {
 	}
 	if !slices.Equal(f.GatewayClasses.Value, []compute.GatewayClass{{Name: "eg", Accepted: true}}) || f.Metrics.Err != nil {
 		t.Errorf("classes %v, metrics %v", f.GatewayClasses, f.Metrics.Err)
+	}
+	if f.Ready.Err != nil || !f.Ready.Value {
+		t.Errorf("the issuer is %+v", f.Ready)
 	}
 	lacks := f.Rights.Value
 	if !slices.Equal(lacks.Deploy, []string{"delete secrets"}) || !slices.Equal(lacks.Look, []string{"create pods/portforward"}) ||
