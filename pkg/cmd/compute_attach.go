@@ -145,7 +145,11 @@ func (o *options) attach(
 		return compute.Record{}, false, err
 	}
 	if _, err := compute.Read(ctx, s.Kube); err == nil {
-		return compute.Attach(ctx, s.Kube, a)
+		r, already, err = compute.Attach(ctx, s.Kube, a)
+		if already && flags.ssl.given() {
+			o.tell("note: the certificate stays as it is: kubectl aml compute update-ssl %s changes it", a.Name)
+		}
+		return r, already, err
 	}
 	if err := o.capable(ctx, s, a.Purpose, flags.skipCapacity); err != nil {
 		return compute.Record{}, false, err

@@ -171,6 +171,9 @@ func TestAComputeIsAttachedWithItsCertificate(t *testing.T) {
 	if got := w.tls(); got.Host != "score.example" || got.Secret != "aml-tls" || got.Expires == nil {
 		t.Errorf("the record says %+v", got)
 	}
+	if r := w.compute(line); r.err != "note: the certificate stays as it is: kubectl aml compute update-ssl lab changes it\n" {
+		t.Errorf("a certificate that is not taken is told as %q", r.err)
+	}
 }
 
 func TestUpdateSSLRefusesWhatDoesNotGoTogether(t *testing.T) {
@@ -179,15 +182,16 @@ func TestUpdateSSLRefusesWhatDoesNotGoTogether(t *testing.T) {
 	w.certificate()
 	w.compute("attach kubernetes lab")
 	for line, want := range map[string]string{
-		"":                              "one thing only",
-		"--ssl-renew --ssl-disable":     "one thing only",
-		"--ssl-renew":                   "only a certificate of an issuer can be renewed",
-		"--ssl-cname a.example":         "--ssl-cname needs a certificate",
-		"--ssl-cert-file cert.pem":      "--ssl-cert-file and --ssl-key-file go together",
-		"--ssl-overwrite-domain":        "for --ssl-leaf-domain-label only",
-		"--ssl-leaf-domain-label fraud": "Microsoft's certificates came from Azure ML's own service",
-		"--ssl-leaf-domain-label F --ssl-issuer i":                                         `leaf domain label "F"`,
-		"--ssl-leaf-domain-label fraud --ssl-issuer i":                                     "give --location to compute update-ssl",
+		"":                                             "one thing only",
+		"--ssl-renew --ssl-disable":                    "one thing only",
+		"--ssl-renew":                                  "only a certificate of an issuer can be renewed",
+		"--ssl-disable -l westeurope":                  "--location is for --ssl-leaf-domain-label only",
+		"--ssl-cname a.example":                        "--ssl-cname needs a certificate",
+		"--ssl-cert-file cert.pem":                     "--ssl-cert-file and --ssl-key-file go together",
+		"--ssl-overwrite-domain":                       "for --ssl-leaf-domain-label only",
+		"--ssl-leaf-domain-label fraud":                "Microsoft's certificates came from Azure ML's own service",
+		"--ssl-leaf-domain-label F --ssl-issuer i":     `leaf domain label "F"`,
+		"--ssl-leaf-domain-label fraud --ssl-issuer i": "give --location to compute update-ssl",
 		"--ssl-cname a.b --ssl-leaf-domain-label fraud --ssl-issuer i":                     "two names",
 		"--ssl-cname b.example --ssl-cert-file cert.pem --ssl-key-file key.pem":            "cert.pem is for score.example, not for b.example",
 		"--ssl-cname score.example --ssl-cert-file none.pem --ssl-key-file key.pem":        "none.pem",

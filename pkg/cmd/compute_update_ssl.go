@@ -33,6 +33,8 @@ func (f *sslChange) check(r compute.Record) error {
 	case set != 1:
 		return usageError{errors.New("say what to do, and one thing only: " +
 			"give a certificate, --ssl-renew or --ssl-disable")}
+	case f.region != "" && f.label == "":
+		return usageError{errors.New("--location is for --ssl-leaf-domain-label only")}
 	case f.renew && r.TLS.Issuer == "":
 		return usageError{errors.New("only a certificate of an issuer can be renewed: bring the new one with " +
 			"--ssl-cert-file and --ssl-key-file")}
