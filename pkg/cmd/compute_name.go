@@ -118,9 +118,9 @@ func (o *options) kubeconfig() compute.Kubeconfig {
 // one: most often it has the compute's name, but contexts can be renamed.
 func (o *options) computeContext(name string) (compute.Context, bool, error) {
 	k := o.kubeconfig()
-	c, ok, err := k.Context(name)
-	if err != nil || (ok && c.Marker != nil) {
-		return c, ok, err
+	named, ok, err := k.Context(name)
+	if err != nil || (ok && named.Marker != nil && named.Marker.Name == name) {
+		return named, ok, err
 	}
 	all, err := k.Computes()
 	if err != nil {
@@ -131,7 +131,10 @@ func (o *options) computeContext(name string) (compute.Context, bool, error) {
 			return c, true, nil
 		}
 	}
-	return compute.Context{}, false, nil
+	if named.Marker == nil {
+		return compute.Context{}, false, nil
+	}
+	return named, ok, nil
 }
 
 // noCompute is for a name that no context of the kubeconfig leads to.

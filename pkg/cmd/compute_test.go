@@ -351,3 +351,18 @@ func TestComputesAreCompleted(t *testing.T) {
 		}
 	}
 }
+
+// Contexts can be renamed, even to the name of another compute.
+func TestTheNameOfAComputeGoesBeforeThatOfAContext(t *testing.T) {
+	t.Parallel()
+	w := newComputeWorld(t, 3, 4)
+	context := func(name, compute string) string {
+		return "- context:\n    cluster: kind\n    extensions:\n    - extension: {apiVersion: aml.dev/v1, kind: Compute, name: " +
+			compute + "}\n      name: aml.dev/compute\n    user: me\n  name: " + name + "\n"
+	}
+	w.write("kubeconfig", strings.Replace(computeConfig, "current-context:",
+		context("lab", "fab")+context("old", "lab")+"current-context:", 1))
+	if r := w.compute("use lab"); r.code != 0 || !strings.Contains(w.kubeconfig(), "current-context: old\n") {
+		t.Errorf("it ended with %d:\n%s%s", r.code, r.out, r.err)
+	}
+}
