@@ -44,7 +44,8 @@ func TestEnvoyTakesEveryCase(t *testing.T) {
 			if none, open := rendered["auth-none.yaml"]; open {
 				slot = map[string]string{"ecds.yaml": none}
 			}
-			r := startRouter(t, newCluster(t), rendered, slot)
+			pair, _ := certificate(t, 1)
+			r := startRouterWith(t, newCluster(t), rendered, slot, pair)
 			r.waitReady()
 			if strings.Contains(r.said.String(), "rejected") || strings.Contains(r.said.String(), "deprecated") {
 				t.Errorf("envoy said:\n%s", r.said)
