@@ -4,6 +4,8 @@
 package compute
 
 import (
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -46,7 +48,7 @@ func (p Pair) Check(host string, now time.Time) (ends time.Time, err error) {
 	}
 	if certErr == nil {
 		ends = leaf.NotAfter
-		wrong = append(wrong, p.checkHost(leaf, host), p.checkTime(leaf, now))
+		wrong = append(wrong, p.checkStrength(leaf), p.checkHost(leaf, host), p.checkTime(leaf, now))
 	}
 	return ends, errors.Join(wrong...)
 }
@@ -81,6 +83,27 @@ func (p Pair) checkKey() error {
 		}
 		rest = next
 	}
+}
+
+// minRSA is the fewest bits of an RSA key that Envoy takes. Of elliptic curves it
+// takes P-256, P-384 and P-521. Seen with Envoy 1.40.
+const minRSA = 2048
+
+// checkStrength refuses keys that the routers would refuse: they would go on with
+// the certificate before, and say so in their logs only.
+func (p Pair) checkStrength(leaf *x509.Certificate) error {
+	switch key := leaf.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits < minRSA {
+			return fmt.Errorf("%s has an RSA key of %d bits: routers take %d or more", p.CertFile, bits, minRSA)
+		}
+	case *ecdsa.PublicKey:
+		if bits := key.Curve.Params().BitSize; bits < 256 {
+			return fmt.Errorf("%s has a key of the curve %s: routers take P-256, P-384 and P-521", p.CertFile,
+				key.Curve.Params().Name)
+		}
+	}
+	return nil
 }
 
 // checkHost compares the host with the names of the certificate: those of its

@@ -4,12 +4,15 @@
 package compute_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"strings"
@@ -43,6 +46,11 @@ func newPairUntil(t *testing.T, ends time.Time, common string, names ...string) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newPairOf(t, key, ends, common, names...)
+}
+
+func newPairOf(t *testing.T, key crypto.Signer, ends time.Time, common string, names ...string) compute.Pair {
+	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: common}, DNSNames: names,
 		NotBefore: noon.AddDate(0, 0, -1), NotAfter: ends}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -59,6 +67,12 @@ func newPairUntil(t *testing.T, ends time.Time, common string, names ...string) 
 func TestAllThatIsWrongWithACertificateIsSaid(t *testing.T) {
 	t.Parallel()
 	good, other := newPair(t, "", "score.example", "*.models.example"), newPair(t, "", "score.example")
+	curve, curveErr := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	short, shortErr := rsa.GenerateKey(rand.Reader, 1024)
+	if err := errors.Join(curveErr, shortErr); err != nil {
+		t.Fatal(err)
+	}
+	weak := func(key crypto.Signer) compute.Pair { return newPairOf(t, key, noon.AddDate(0, 0, 1), "score.example") }
 	with := func(cert, key []byte) compute.Pair {
 		return compute.Pair{CertFile: "c.pem", KeyFile: "k.pem", Cert: cert, Key: key}
 	}
@@ -71,6 +85,8 @@ func TestAllThatIsWrongWithACertificateIsSaid(t *testing.T) {
 		"good":                           {good, "score.example", noon, ""},
 		"good for a wildcard":            {good, "a.models.example", noon, ""},
 		"good by its common name":        {newPair(t, "score.example"), "score.example", noon, ""},
+		"a curve that no router takes":   {weak(curve), "score.example", noon, "c.pem has a key of the curve P-224: routers take P-256, P-384 and P-521"},
+		"a short RSA key":                {weak(short), "score.example", noon, "c.pem has an RSA key of 1024 bits: routers take 2048 or more"},
 		"another host's":                 {good, "b.example", noon, "c.pem is for score.example, *.models.example, not for b.example"},
 		"another host's by common name":  {newPair(t, "a.example"), "b.example", noon, "c.pem is for a.example, not for b.example"},
 		"not valid yet":                  {good, "score.example", noon.AddDate(0, 0, -2), "c.pem is not valid before 2026-11-24T12:00:00Z"},
