@@ -162,12 +162,33 @@ func (o *options) attach(
 		o.tell("warning: Azure ML v1 left its front end in the cluster; when nothing uses it any more, delete it with\n  %s",
 			strings.Join(left, "\n  "))
 	}
-	if flags.ssl.given() {
-		if a.TLS, err = flags.ssl.apply(ctx, o, s, a.Namespace); err != nil {
-			return compute.Record{}, false, err
-		}
+	if !flags.ssl.given() {
+		return compute.Attach(ctx, s.Kube, a)
 	}
-	return compute.Attach(ctx, s.Kube, a)
+	return o.attachWithTLS(ctx, s, a, flags)
+}
+
+// attachWithTLS writes the record before the certificate: of two who attach at
+// once only the one whose record it is brings theirs. Without it there is no
+// record.
+func (o *options) attachWithTLS(
+	ctx context.Context, s *Session, a compute.Attachment, flags attachment,
+) (r compute.Record, already bool, err error) {
+	tls, bring, err := flags.ssl.ready(ctx, o, s, a.Namespace)
+	if err != nil {
+		return r, false, err
+	}
+	a.TLS = tls
+	if r, already, err = compute.Attach(ctx, s.Kube, a); err != nil || already {
+		return r, already, err
+	}
+	if err := bring(ctx); err != nil {
+		if left := compute.Detach(context.WithoutCancel(ctx), s.Kube, r); left != nil {
+			return r, false, fmt.Errorf("%w; and the record that was made stays: %w", err, left)
+		}
+		return compute.Record{}, false, err
+	}
+	return r, false, nil
 }
 
 // tooSmall is for a cluster that has less than its purpose asks for.

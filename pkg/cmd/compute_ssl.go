@@ -98,26 +98,40 @@ func (f *sslFlags) record() (compute.TLS, error) {
 // and returns what the record says of it. Before anything is changed, it refuses
 // a certificate that is not good for the host.
 func (f *sslFlags) apply(ctx context.Context, o *options, s *Session, namespace string) (compute.TLS, error) {
-	t, err := f.record()
+	t, bring, err := f.ready(ctx, o, s, namespace)
 	if err != nil {
 		return t, err
 	}
+	return t, bring(ctx)
+}
+
+// ready is apply with the change still to be made, by bring.
+func (f *sslFlags) ready(
+	ctx context.Context, o *options, s *Session, namespace string,
+) (t compute.TLS, bring func(context.Context) error, err error) {
+	if t, err = f.record(); err != nil {
+		return t, nil, err
+	}
 	if f.issuer != "" {
-		return t, compute.Order(ctx, s.Dynamic, namespace, t.Host, f.issuer, f.overwrite)
+		return t, func(ctx context.Context) error {
+			return compute.Order(ctx, s.Dynamic, namespace, t.Host, f.issuer, f.overwrite)
+		}, nil
 	}
 	pair, err := f.pair(ctx, o, s)
 	if err != nil {
-		return t, err
+		return t, nil, err
 	}
 	ends, err := pair.Check(t.Host, o.Clock.Now())
 	if err != nil {
-		return t, usageError{err}
+		return t, nil, usageError{err}
 	}
 	t.Expires = &ends
-	if err := cancelOrder(ctx, s, namespace, f.ordered); err != nil {
-		return t, err
-	}
-	return t, compute.PutPair(ctx, s.Kube, namespace, pair)
+	return t, func(ctx context.Context) error {
+		if err := cancelOrder(ctx, s, namespace, f.ordered); err != nil {
+			return err
+		}
+		return compute.PutPair(ctx, s.Kube, namespace, pair)
+	}, nil
 }
 
 // cancelOrder cancels what cert-manager was told for the namespace, by an earlier

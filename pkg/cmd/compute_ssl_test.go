@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"strings"
 	"testing"
@@ -16,9 +17,12 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 )
@@ -245,5 +249,58 @@ func TestAnOrderGoesWithTheSecret(t *testing.T) {
 	}
 	if w.compute("update-ssl lab --ssl-disable"); ordered() {
 		t.Error("cert-manager makes the secret again for ever")
+	}
+}
+
+const attachSecured = "attach kubernetes lab --ssl-cname score.example --ssl-cert-file cert.pem --ssl-key-file key.pem"
+
+// Of two who attach at once the one who comes second leaves the first one's
+// certificate alone.
+func TestWhoComesSecondBringsNoCertificate(t *testing.T) {
+	t.Parallel()
+	w := newComputeWorld(t, 3, 4)
+	w.certificate()
+	w.compute("attach kubernetes fraud")
+	tried := false
+	maps := w.cluster.Clientset
+	maps.PrependReactor("create", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+		tried = true
+		return false, nil, nil
+	})
+	maps.PrependReactor("get", "configmaps", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if tried {
+			return false, nil, nil
+		}
+		return true, nil, apierrors.NewNotFound(corev1.Resource("configmaps"), a.(clienttesting.GetAction).GetName())
+	})
+	if r := w.compute(attachSecured); r.code != 3 || !strings.Contains(r.err, `already attached as "fraud"`) || !tried {
+		t.Errorf("it ended with %d: %s", r.code, r.err)
+	}
+	if _, err := maps.CoreV1().Secrets("models").Get(t.Context(), compute.TLSSecret, metav1.GetOptions{}); err == nil {
+		t.Error("the certificate was brought")
+	}
+}
+
+// A certificate that cannot be kept leaves no attachment that speaks of it.
+func TestAnAttachmentWithoutItsCertificateIsTakenBack(t *testing.T) {
+	t.Parallel()
+	w := newComputeWorld(t, 3, 4)
+	w.certificate()
+	refused := true
+	w.cluster.Clientset.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if refused {
+			return true, nil, apierrors.NewForbidden(corev1.Resource("secrets"), compute.TLSSecret, nil)
+		}
+		return false, nil, nil
+	})
+	if r := w.compute(attachSecured); r.code != 5 {
+		t.Errorf("it ended with %d: %s", r.code, r.err)
+	}
+	if _, err := compute.Read(t.Context(), w.cluster.Clientset); !errors.Is(err, compute.ErrNotAttached) {
+		t.Errorf("the record stays: %v", err)
+	}
+	refused = false
+	if r := w.compute(attachSecured); r.code != 0 || w.tls().Secret != compute.TLSSecret {
+		t.Errorf("it ended with %d: %s", r.code, r.err)
 	}
 }
