@@ -80,6 +80,11 @@ func (o *options) createAKS(ctx context.Context, name string, f *createAKS) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
+	return o.makeAKS(ctx, name, f, cluster)
+}
+
+// makeAKS has Azure make the cluster, and attaches it.
+func (o *options) makeAKS(ctx context.Context, name string, f *createAKS, cluster aks.ClusterOptions) error {
 	a, err := f.read(name, compute.AKS)
 	if err != nil {
 		return err
