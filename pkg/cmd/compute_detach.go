@@ -88,11 +88,9 @@ func (o *options) detach(ctx context.Context, name string, force bool) error {
 		return o.detached(ctx, name, c, known)
 	case err != nil:
 		return err
-	case known && c.Marker.AttachmentUID != r.UID:
-		return &compute.StaleError{Found: r,
-			Have: compute.Record{Attachment: compute.Attachment{Name: name}, UID: c.Marker.AttachmentUID}}
-	case r.Name != name:
-		return fmt.Errorf("the cluster is attached as %s, not as %s: %w", r.Name, name, noCompute{name})
+	}
+	if err := isOf(r, name, c, known); err != nil {
+		return err
 	}
 	if err := s.idle(ctx, r, force); err != nil {
 		return err
@@ -101,6 +99,19 @@ func (o *options) detach(ctx context.Context, name string, force bool) error {
 		return err
 	}
 	return o.detached(ctx, name, c, known)
+}
+
+// isOf refuses a record that is not the compute's: the kubeconfig knows another
+// attachment, or it has another name.
+func isOf(r compute.Record, name string, c compute.Context, known bool) error {
+	if known && c.Marker.AttachmentUID != r.UID {
+		return &compute.StaleError{Found: r,
+			Have: compute.Record{Attachment: compute.Attachment{Name: name}, UID: c.Marker.AttachmentUID}}
+	}
+	if r.Name != name {
+		return fmt.Errorf("the cluster is attached as %s, not as %s: %w", r.Name, name, noCompute{name})
+	}
+	return nil
 }
 
 func (o *options) detached(ctx context.Context, name string, c compute.Context, known bool) error {

@@ -87,14 +87,11 @@ func (o *options) updateSSL(ctx context.Context, name string, f sslChange) error
 		return err
 	}
 	r, err := readInTime(ctx, s, name)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = isOf(r, name, c, known)
+	}
+	if err != nil {
 		return err
-	case known && c.Marker.AttachmentUID != r.UID:
-		return &compute.StaleError{Found: r,
-			Have: compute.Record{Attachment: compute.Attachment{Name: name}, UID: c.Marker.AttachmentUID}}
-	case r.Name != name:
-		return fmt.Errorf("the cluster is attached as %s, not as %s: %w", r.Name, name, noCompute{name})
 	}
 	if err := f.check(r); err != nil {
 		return err

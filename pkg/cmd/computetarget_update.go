@@ -66,12 +66,11 @@ func (o *options) updateBalancer(ctx context.Context, name, kind, subnet string)
 		return err
 	}
 	r, err := readInTime(ctx, s, name)
+	if err == nil {
+		err = isOf(r, name, c, known)
+	}
 	if err != nil {
 		return err
-	}
-	if c.Marker.AttachmentUID != r.UID {
-		return &compute.StaleError{Found: r,
-			Have: compute.Record{Attachment: compute.Attachment{Name: name}, UID: c.Marker.AttachmentUID}}
 	}
 	next := r.Attachment
 	next.LoadBalancer, err = compute.ParseLoadBalancer(cmp.Or(kind, string(r.LoadBalancer.Type)), subnet)
