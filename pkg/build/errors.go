@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package build
+
+import (
+	"fmt"
+	"strings"
+)
+
+// StepError says that a step of a Dockerfile failed.
+type StepError struct {
+	// Step is the instruction, as it was written.
+	Step string
+	// Code the command ended with; 0 if it is not known.
+	Code int
+	// Tail are the last lines that the step said.
+	Tail []string
+}
+
+// Error has the step in its first line, and what it said last below.
+func (e *StepError) Error() string {
+	ended := "failed"
+	if e.Code != 0 {
+		ended = fmt.Sprintf("ended with %d", e.Code)
+	}
+	var said strings.Builder
+	for _, line := range e.Tail {
+		said.WriteString("\n  " + line)
+	}
+	return fmt.Sprintf("step %q of the build %s%s", strings.Join(strings.Fields(e.Step), " "), ended, said.String())
+}
+
+// UnavailableError says that a builder cannot be used from here.
+type UnavailableError struct {
+	// Builder that was asked for.
+	Builder string
+	// Reason it cannot be used, and what to do.
+	Reason string
+	// Err is the cause; nil if there is none.
+	Err error
+}
+
+// Error is one line.
+func (e *UnavailableError) Error() string { return e.Builder + " cannot build: " + e.Reason }
+
+// Unwrap returns the cause.
+func (e *UnavailableError) Unwrap() error { return e.Err }
