@@ -81,39 +81,53 @@ func excused(l loss, container string, kills []kill) bool {
 func (o *operations) kill(ctx context.Context, nodes *cluster.Cluster, component, container string) (kill, error) {
 	name, err := o.spare(component)
 	if err != nil {
-		return kill{}, err
-	}
-	pod, err := o.admin.CoreV1().Pods(o.namespace).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return kill{}, err
-	}
-	_, id, _ := strings.Cut(statusOf(pod, container).ContainerID, "://")
-	if id == "" {
-		return kill{}, fmt.Errorf("container %s of pod %s does not run", container, name)
+		return kill{}, fmt.Errorf("before %s is killed: %w", container, err)
 	}
 	var k kill
+	var before corev1.ContainerStatus
 	err = o.do("kill", "kill "+container+" of "+name, func() error {
-		k.before = time.Now()
-		// Until it is gone: its connections are closed only as it dies.
-		script := "while files=$(grep -ls " + id + " /proc/[0-9]*/cgroup); do " +
-			"kill -9 $(echo \"$files\" | cut -d/ -f3) 2>/dev/null; sleep 0.01; done"
-		_, err := nodes.NodeExec(ctx, pod.Spec.NodeName, "sh", "-c", script)
-		k.after = time.Now()
-		return err
+		// What the pod says may be of a process that is gone already.
+		return o.poll(func(ctx context.Context) (bool, error) {
+			pod, err := o.admin.CoreV1().Pods(o.namespace).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return false, err
+			}
+			before, k.before = statusOf(pod, container), time.Now()
+			killed, err := killProcesses(ctx, nodes, pod.Spec.NodeName, before.ContainerID)
+			k.after = time.Now()
+			return killed, err
+		})
 	})
 	if err != nil {
 		return k, err
 	}
+	var now corev1.ContainerStatus
 	err = o.poll(func(ctx context.Context) (bool, error) {
-		now, err := o.admin.CoreV1().Pods(o.namespace).Get(ctx, name, metav1.GetOptions{})
+		pod, err := o.admin.CoreV1().Pods(o.namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return false, err
 		}
-		status := statusOf(now, container)
-		return status.RestartCount > statusOf(pod, container).RestartCount && status.Ready, nil
+		now = statusOf(pod, container)
+		return now.RestartCount > before.RestartCount && now.Ready, nil
 	})
+	if err != nil {
+		err = fmt.Errorf("%s of %s is not back: %w: it was\n%v\nand is\n%v", container, name, err, before, now)
+	}
 	k.ready = time.Now()
 	return k, err
+}
+
+// killProcesses kills what runs in a container, until it is gone: its connections
+// are closed only as it dies. It tells whether there was anything.
+func killProcesses(ctx context.Context, nodes *cluster.Cluster, node, container string) (bool, error) {
+	_, id, _ := strings.Cut(container, "://")
+	if id == "" {
+		return false, nil
+	}
+	script := "while files=$(grep -ls " + id + " /proc/[0-9]*/cgroup); do " +
+		"kill -9 $(echo \"$files\" | cut -d/ -f3) 2>/dev/null; echo killed; sleep 0.01; done"
+	said, err := nodes.NodeExec(ctx, node, "sh", "-c", script)
+	return said != "", err
 }
 
 func statusOf(pod *corev1.Pod, container string) corev1.ContainerStatus {

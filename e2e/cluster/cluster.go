@@ -76,6 +76,8 @@ type Cluster struct {
 	subnet string // of the nodes' network
 	bridge string // of the nodes' network, on the engine's host
 	image  string // the nodes'
+
+	registry string // the registry's container
 }
 
 // Up makes sure that the cluster runs, and returns it. A healthy cluster is

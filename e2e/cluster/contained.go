@@ -37,12 +37,17 @@ func (c *Cluster) onHost(ctx context.Context, script string) (string, error) {
 // AssertContained sends packets to addresses of pods and services that do not
 // exist, from every node and from a pod on it where there is one. It returns an
 // error where anything answers, or where a node does not refuse its own packets
-// at once; and ErrEscaped where any packet for a pod or a service, of this check
+// at once, or where a pod does not hear a neighbor of the nodes; and ErrEscaped where any packet for a pod or a service, of this check
 // or of anything that ran since the cluster was started, left the nodes' network.
 func (c *Cluster) AssertContained(ctx context.Context) error {
+	neighbor, err := c.docker.Do(ctx, "inspect", "--format",
+		"{{.NetworkSettings.Networks."+nodeNetwork+".IPAddress}}", c.registry)
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, n := range c.nodes {
-		script, err := c.knock(n)
+		script, err := c.knock(n, neighbor)
 		if err != nil {
 			return err
 		}
@@ -56,9 +61,9 @@ func (c *Cluster) AssertContained(ctx context.Context) error {
 }
 
 // knock is a bash script for a node that tells of each packet that was not
-// refused. What another node refuses, or this node refuses a pod, may show as
+// refused, and of a neighbor of the nodes whose refusal does not reach a pod. What another node refuses, or this node refuses a pod, may show as
 // silence: the kernel sends such refusals once a second.
-func (c *Cluster) knock(n node) (string, error) {
+func (c *Cluster) knock(n node, neighbor string) (string, error) {
 	var script strings.Builder
 	script.WriteString(`
 try() { # address, whether silence will do, command in front
@@ -73,6 +78,12 @@ for name in $(find /run/netns -name 'cni-*'); do
   { exec 9<"$name"; } 2>/dev/null && nsenter --net=/proc/$$/fd/9 true 2>/dev/null && pod=/proc/$$/fd/9 && break
 done
 `)
+	fmt.Fprintf(&script, `
+if [ -n "$pod" ]; then
+  said=$(timeout 2 nsenter --net=$pod bash -c "exec 3<>/dev/tcp/%[1]s/9" 2>&1)
+  case $said in *refused*) ;; *) echo "%[1]s from a pod: ${said:-no answer}" ;; esac
+fi
+`, neighbor)
 	for _, r := range append([]string{podRange, serviceRange}, c.podRanges()...) {
 		prefix, err := netip.ParsePrefix(r)
 		if err != nil {

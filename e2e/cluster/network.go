@@ -106,7 +106,8 @@ func podConfig(pods string) string {
 // otherwise, out of the cluster and out of the machine. Services have no routes
 // but are rewritten to pods, so what still bears a service's address by the time
 // it is filtered has no service. With shutIn, pods reach the nodes' network and
-// no further.
+// no further. There they bear their node's address: whoever else is on it has no
+// route back to a pod, and would send its answers out of the machine.
 func containment(subnet string, shutIn bool) string {
 	rules := []string{
 		"-d " + podRange + " -j RETURN",
@@ -121,6 +122,8 @@ func containment(subnet string, shutIn bool) string {
 	for _, rule := range rules {
 		script += fmt.Sprintf("iptables -w -C AML-CONTAIN %[1]s 2>/dev/null || iptables -w -A AML-CONTAIN %[1]s\n", rule)
 	}
+	asNode := "POSTROUTING -s " + podRange + " -d " + subnet + " -j MASQUERADE"
+	script += fmt.Sprintf("iptables -w -t nat -C %[1]s 2>/dev/null || iptables -w -t nat -A %[1]s\n", asNode)
 	for _, chain := range []string{"FORWARD", "OUTPUT"} {
 		jump := chain + " -j AML-CONTAIN"
 		script += fmt.Sprintf("iptables -w -C %[1]s 2>/dev/null || iptables -w -I %[1]s\n", jump)

@@ -56,6 +56,9 @@ func TestContainment(t *testing.T) {
 		if nodes < 0 || services < nodes {
 			t.Errorf("rules are missing or in the wrong order:\n%s", script)
 		}
+		if !strings.Contains(script, "-A POSTROUTING -s 10.244.0.0/16 -d 172.18.0.0/16 -j MASQUERADE") {
+			t.Errorf("neighbors of the nodes see addresses of pods:\n%s", script)
+		}
 		if strings.Contains(script, onlyInside) != shutIn {
 			t.Errorf("shut in %v:\n%s", shutIn, script)
 		}
@@ -74,12 +77,13 @@ func TestLastHost(t *testing.T) {
 
 func TestKnock(t *testing.T) {
 	c := &Cluster{nodes: []node{{"a", "172.18.0.3", "10.244.0.0/24"}, {"b", "172.18.0.4", "10.244.1.0/24"}}}
-	script, err := c.knock(c.nodes[0])
+	script, err := c.knock(c.nodes[0], "172.18.0.2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"\ntry 10.244.255.254 refused\n", "\ntry 10.96.255.254 refused\n", "\ntry 10.244.0.254 refused\n", "\ntry 10.244.1.254 silent\n",
+		"nsenter --net=$pod bash -c \"exec 3<>/dev/tcp/172.18.0.2/9\"",
 	} {
 		if !strings.Contains(script, want) {
 			t.Errorf("no %q in\n%s", want, script)

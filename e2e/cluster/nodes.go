@@ -98,6 +98,7 @@ func (s *session) cluster(ctx context.Context) (*Cluster, error) {
 	c := &Cluster{
 		Name: s.opts.Name, Kubeconfig: s.kubeconfig(), Registry: s.registryHost(),
 		docker: s.docker, client: client, subnet: s.subnet, bridge: s.bridge, image: st.NodeImage,
+		registry: s.registryName(),
 	}
 	if c.Kubectl, err = s.kubectl(ctx); err != nil {
 		return nil, err
@@ -152,6 +153,10 @@ func (s *session) revive(ctx context.Context, st state, known bool) (bool, error
 	}
 	touched := false
 	if known && st.Complete && len(nodes) == 2 {
+		// Another release of the suite may have made the nodes.
+		if _, err := s.writeMounts(); err != nil {
+			return false, err
+		}
 		for _, n := range nodes {
 			_, running, err := s.docker.Running(ctx, n.String())
 			if err != nil {

@@ -77,7 +77,7 @@ func (s *session) registry(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return poll(ctx, 30*time.Second, s.registryAnswers)
+		return poll(ctx, 2*time.Minute, s.registryAnswers)
 	})
 }
 
