@@ -5,7 +5,6 @@ package cmd
 
 import (
 	"context"
-	"strings"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
@@ -14,7 +13,7 @@ import (
 // build makes the image of the version, or finds the digest of a ready one. A
 // dry run pushes nothing, but names the image that would be pushed by its digest.
 func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun release.DryRun) error {
-	opts := image.Options{Insecure: f.insecureRegistry, Log: func(line string) { o.tell("image: %s", line) }}
+	opts := f.access(o, "image")
 	if f.image != "" {
 		pinned, err := image.Resolve(ctx, f.image, opts)
 		p.version.Image = pinned
@@ -24,7 +23,7 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	if dryRun != release.DryRunNone {
 		pack = image.Describe
 	}
-	made, err := pack(ctx, p.source, strings.TrimSuffix(f.registry, "/")+"/"+p.endpoint, opts)
+	made, err := pack(ctx, p.source, f.path(p.endpoint), opts)
 	if err != nil {
 		return err
 	}

@@ -17,12 +17,12 @@ import (
 
 // sourceFlags say what a version is made of.
 type sourceFlags struct {
+	registryFlags
 	models, modelMetadata         []string
 	inferenceConfig, deployConfig string
 	entryScript, sourceDirectory  string
-	registry, environmentImage    string
+	environmentImage              string
 	image                         string
-	insecureRegistry              bool
 	// relativeToFile takes paths in a file from the file's folder.
 	relativeToFile bool
 	// fields and environment go before the files, with the flags of Azure ML.
@@ -61,16 +61,13 @@ func (s *sourceFlags) addModels(c *cobra.Command) {
 }
 
 func (s *sourceFlags) addImage(c *cobra.Command, getenv func(string) string) {
+	s.registryFlags.add(c, getenv, "Where to push the image")
 	f := c.Flags()
-	f.StringVar(&s.registry, "registry", getenv("AML_REGISTRY"), "Where to push the image, as HOST[/PATH] "+
-		"(default: $AML_REGISTRY)")
 	f.StringVar(&s.environmentImage, "environment-image", getenv("AML_ENVIRONMENT_IMAGE"),
 		"Image with Python, the packages and the scoring server (default: the inference config's base image if it "+
 			"has everything, else $AML_ENVIRONMENT_IMAGE)")
 	f.BoolVar(&s.relativeToFile, "relative-to-file", false, "Take the paths in a config file from the file's folder; "+
 		"Azure ML took them from the working directory")
-	f.BoolVar(&s.insecureRegistry, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
-		"on this machine")
 	f.StringVar(&s.image, "image", "", "Ready image to deploy as it is, instead of code and models")
 }
 

@@ -31,19 +31,14 @@ func newModel(o *options) *cobra.Command {
 // modelCommand is a command about registered models at work.
 type modelCommand struct {
 	azureCommand
-	registry string
-	insecure bool
+	registryFlags
 }
 
 func (m *modelCommand) add(c *cobra.Command, o *options) {
 	m.options = o
 	m.azureFlags.add(c)
 	m.addPrinting(c, o.Getenv)
-	f := c.Flags()
-	f.StringVar(&m.registry, "registry", o.Getenv("AML_REGISTRY"), "Where the models are, as HOST[/PATH] "+
-		"(default: $AML_REGISTRY)")
-	f.BoolVar(&m.insecure, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
-		"on this machine")
+	m.registryFlags.add(c, o.Getenv, "Where the models are")
 }
 
 // open checks the flags and returns the models in the registry that they name.
@@ -54,8 +49,7 @@ func (m *modelCommand) open() (image.Models, error) {
 	if m.registry == "" {
 		return image.Models{}, usageError{errors.New("no registry to look into: name one with --registry or AML_REGISTRY")}
 	}
-	return image.Models{Registry: m.registry, Options: image.Options{Insecure: m.insecure, Clock: m.Clock,
-		Log: func(line string) { m.tell("model: %s", line) }}}, nil
+	return image.Models{Registry: m.registry, Options: m.access(m.options, "model")}, nil
 }
 
 // named is open with the model that the arguments name.

@@ -206,7 +206,7 @@ func (v *validation) script(ctx context.Context) {
 
 // registries are asked whether they are there and have the environment image.
 func (v *validation) registries(ctx context.Context) {
-	opts := image.Options{Insecure: v.flags.insecureRegistry}
+	opts := v.flags.access(&v.options, "image")
 	environment := cmp.Or(v.plan.source.Environment, v.flags.environmentImage)
 	switch {
 	case v.flags.image != "":
@@ -223,7 +223,7 @@ func (v *validation) registries(ctx context.Context) {
 		v.tell("note: no registry is named with --registry or AML_REGISTRY: none was looked up")
 		return
 	}
-	v.failed(image.Reach(ctx, strings.TrimSuffix(v.flags.registry, "/")+"/endpoint", opts))
+	v.failed(image.Reach(ctx, v.flags.path("endpoint"), opts))
 	if v.registered() {
 		_, err := v.plan.source.Resolve(ctx, opts)
 		v.failed(err)
