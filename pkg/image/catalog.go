@@ -251,7 +251,7 @@ func (m Models) Delete(ctx context.Context, name string, version int) (Registere
 	}
 	// Claims above do not count: who has one may give it up.
 	if !slices.ContainsFunc(seen.versions, func(v int) bool { return v > r.Version }) {
-		if err := s.write(ctx, claim{number: r.Version, owner: deletedOwner}); err != nil {
+		if err := s.write(ctx, claim{of: strconv.Itoa(r.Version), owner: deletedOwner}); err != nil {
 			return Registered{}, err
 		}
 	}

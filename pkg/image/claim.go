@@ -7,104 +7,93 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // A registry cannot be asked to write a tag only if nobody else has written it:
 // of two writers the last one wins, and the first never learns of it. But it can
-// list tags. So whoever wants a number first writes a tag of its own, its claim,
-// and then looks who else has one:
+// list tags. So whoever wants to be the one to write a tag first writes a tag of
+// its own, its claim, and then looks who else has one:
 //
-//	claim-NUMBER-OWNER        OWNER wants NUMBER
-//	claim-NUMBER-OWNER-left   OWNER will never take NUMBER
+//	claim-TAG-OWNER        OWNER wants to write TAG
+//	claim-TAG-OWNER-left   OWNER will never write TAG
 //
-// A number is taken by who finds no other claim to it after having written its
-// own. Of two, the one that wrote second looks after both were written and sees
-// the first: so never do two take one number. Who sees others goes on to another
-// number, except for the first of them by name, which waits for the others to
-// leave so that no number is left out. Tags are only added, so registries that
-// refuse deletion do as well; where deletion works, claims go when they are done.
+// The tag is for whoever finds no other claim to it after having written its own.
+// Of two, the one that wrote second looks after both were written and sees the
+// first: so never do two have one tag. Who sees others leaves, except for the first
+// of them by name, which waits for the others to leave so that one of them gets it.
+// Tags are only added, so registries that refuse deletion do as well; where deletion
+// works, claims go when they are done.
+//
+// Versions of models are claimed so, and environments while they are built.
 type claim struct {
-	number int
-	owner  string
-	left   bool
+	// of is the tag that is claimed.
+	of    string
+	owner string
+	left  bool
+	// by is who claims, for others to read, and beat changes while the claim is
+	// held. Both are in the manifest, not in the tag.
+	by   string
+	beat int
 }
 
 const (
 	claimArtifact = "application/vnd.kubectl-aml.claim.v1"
 	emptyConfig   = "application/vnd.oci.empty.v1+json"
-	// deletedOwner claims the number of a deleted model, so that it is not given
-	// to another one.
-	deletedOwner = "deleted"
+	claimKey      = "kubectl-aml/claim"
+	claimedBy     = "kubectl-aml/claimed-by"
+	claimBeat     = "kubectl-aml/claim-beat"
 
-	claimRounds = 100
-	claimLooks  = 8
-	claimPause  = 20 * time.Millisecond
+	claimLooks = 8
+	claimPause = 20 * time.Millisecond
 )
 
-var (
-	claimTag   = regexp.MustCompile(`^claim-([1-9][0-9]{0,8})-([a-z0-9]+)(-left)?$`)
-	versionTag = regexp.MustCompile(`^[1-9][0-9]{0,8}$`)
-)
+var claimTag = regexp.MustCompile(`^claim-([1-9][0-9]{0,8}|[0-9a-f]{64})-([a-z0-9]+)(-left)?$`)
 
 func (c claim) tag() string {
-	tag := "claim-" + strconv.Itoa(c.number) + "-" + c.owner
+	tag := "claim-" + c.of + "-" + c.owner
 	if c.left {
 		tag += "-left"
 	}
 	return tag
 }
 
-// numbers are a model's versions, and the claims to others, as the tags tell.
-type numbers struct {
-	versions []int
-	claims   []claim
+// leaving is the end of c.
+func (c claim) leaving() claim {
+	c.left = true
+	return c
 }
 
-func readNumbers(tags []string) numbers {
-	var n numbers
+// newOwner is a name that nobody else has.
+func newOwner() string {
+	secret := make([]byte, 8)
+	_, _ = rand.Read(secret) // never fails
+	return hex.EncodeToString(secret)
+}
+
+type claims []claim
+
+func readClaims(tags []string) claims {
+	var all claims
 	for _, tag := range tags {
-		if versionTag.MatchString(tag) {
-			number, _ := strconv.Atoi(tag) // the pattern takes digits that fit
-			n.versions = append(n.versions, number)
-		} else if m := claimTag.FindStringSubmatch(tag); m != nil {
-			number, _ := strconv.Atoi(m[1])
-			n.claims = append(n.claims, claim{number: number, owner: m[2], left: m[3] != ""})
+		if m := claimTag.FindStringSubmatch(tag); m != nil {
+			all = append(all, claim{of: m[1], owner: m[2], left: m[3] != ""})
 		}
 	}
-	slices.Sort(n.versions)
-	return n
+	return all
 }
 
-// next is the first number that is above all others.
-func (n numbers) next() int {
-	highest := 0
-	for _, v := range n.versions {
-		highest = max(highest, v)
-	}
-	for _, c := range n.claims {
-		highest = max(highest, c.number)
-	}
-	return highest + 1
-}
-
-// contenders are the owners of claims to a number that have not left it, sorted.
-func (n numbers) contenders(number int) []string {
+// contenders are the owners of claims to a tag that have not left it, sorted.
+func (all claims) contenders(of string) []string {
 	var owners []string
-	for _, c := range n.claims {
-		left := claim{c.number, c.owner, true}
-		if c.number == number && !c.left && !slices.Contains(n.claims, left) {
+	for _, c := range all {
+		if c.of == of && !c.left && !slices.Contains(all, c.leaving()) {
 			owners = append(owners, c.owner)
 		}
 	}
@@ -112,112 +101,51 @@ func (n numbers) contenders(number int) []string {
 	return owners
 }
 
-// after is the nth number above number that nobody but owner wants or has.
-func (n numbers) after(number, nth int, owner string) int {
-	for ; nth > 0; nth-- {
-		for number++; slices.Contains(n.versions, number) || n.wanted(number, owner); number++ {
-			continue
-		}
-	}
-	return number
+// outcome is what came of a claim.
+type outcome struct {
+	// won is true for whom the tag is.
+	won bool
+	// rank is the claim's place among those that have not left, by name, from 0.
+	rank int
+	// tags are those of the last look.
+	tags []string
 }
 
-func (n numbers) wanted(number int, owner string) bool {
-	return slices.ContainsFunc(n.contenders(number), func(o string) bool { return o != owner })
-}
-
-// claimNumber takes a number that nobody else has or will get. release takes the
-// claims away as far as the registry allows it, and is to be called when the
-// number's tag is written, or will not be.
-func (s shelf) claimNumber(ctx context.Context) (number int, release func(context.Context), err error) {
-	secret := make([]byte, 8)
-	_, _ = rand.Read(secret) // never fails
-	owner := hex.EncodeToString(secret)
-	var made []claim
-	release = func(ctx context.Context) { s.release(ctx, made) }
-	seen, err := s.look(ctx)
-	if err != nil {
-		return 0, nil, err
-	}
-	number = seen.next()
-	for range claimRounds {
-		mine := claim{number: number, owner: owner}
-		made = append(made, mine)
-		if err := s.write(ctx, mine); err != nil {
-			release(context.WithoutCancel(ctx))
-			return 0, nil, err
-		}
-		next, err := s.settle(ctx, mine)
-		if err != nil {
-			release(context.WithoutCancel(ctx))
-			return 0, nil, err
-		}
-		if next == number {
-			return number, release, nil
-		}
-		mine.left = true
-		if err := s.write(ctx, mine); err != nil {
-			release(context.WithoutCancel(ctx))
-			return 0, nil, err
-		}
-		number = next
-	}
-	release(context.WithoutCancel(ctx))
-	return 0, nil, fmt.Errorf("too many register a version of %s at once: try again", s.model)
-}
-
-// settle returns the claim's own number when it is taken, else another to try. A
-// registry that lists the claim late is waited for; one that never does is refused.
-func (s shelf) settle(ctx context.Context, mine claim) (int, error) {
-	var seen numbers
-	rank := 1
+// settle tells whether the tag is for who has written mine. A registry that lists
+// the claim late is waited for; one that never does is refused.
+func (s store) settle(ctx context.Context, mine claim) (outcome, error) {
+	out := outcome{rank: 1}
 	for look := range claimLooks {
 		var err error
-		if seen, err = s.look(ctx); err != nil {
-			return 0, err
+		if out.tags, err = s.tags(ctx); err != nil {
+			return out, err
 		}
-		owners := seen.contenders(mine.number)
-		rank = slices.Index(owners, mine.owner)
-		if len(owners) == 1 && rank == 0 {
-			// Who had the number may have taken its claim away while the list was
-			// made; then the tag is there by now.
-			free, err := s.free(ctx, mine.number)
-			if err != nil {
-				return 0, err
-			}
-			if free {
-				return mine.number, nil
-			}
-			break
+		owners := readClaims(out.tags).contenders(mine.of)
+		out.rank = slices.Index(owners, mine.owner)
+		if len(owners) == 1 && out.rank == 0 {
+			// Who had the tag may have taken its claim away while the list was made;
+			// then the tag is there by now.
+			_, there, err := s.digestIf(ctx, mine.of)
+			out.won = err == nil && !there
+			return out, err
 		}
 		// What is not in the list yet may come: claims of others, too.
-		if rank > 0 || rank == 0 && slices.Contains(seen.versions, mine.number) {
-			break
+		if out.rank > 0 || out.rank == 0 && slices.Contains(out.tags, mine.of) {
+			return out, nil
 		}
 		if err := s.pause(ctx, time.Duration(look+1)*claimPause); err != nil {
-			return 0, err
+			return out, err
 		}
 	}
-	if rank < 0 {
-		return 0, fmt.Errorf("cannot register %s: %s does not list a tag that it has taken: "+
-			"try again later; if it stays, look at the registry's logs", s.model, s.repo.Name())
+	if out.rank < 0 {
+		return out, fmt.Errorf("cannot %s: %s does not list a tag that it has taken: "+
+			"try again later; if it stays, look at the registry's logs", s.doing, s.repo.Name())
 	}
-	return seen.after(mine.number, max(rank, 1), mine.owner), nil
-}
-
-func (s shelf) pause(ctx context.Context, d time.Duration) error {
-	timer := s.clock.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("cannot register %s: %w", s.model, ctx.Err())
-	case <-timer.C():
-		return nil
-	}
+	return out, nil
 }
 
 // write adds a claim's tag.
-func (s shelf) write(ctx context.Context, c claim) error {
+func (s store) write(ctx context.Context, c claim) error {
 	a, err := c.artifact()
 	if err != nil {
 		return err
@@ -228,14 +156,18 @@ func (s shelf) write(ctx context.Context, c claim) error {
 
 // artifact is a manifest of nothing. It is the same for a claim and its end.
 func (c claim) artifact() (artifact, error) {
-	return newArtifact(claimArtifact, []byte("{}"), emptyConfig, []v1.Descriptor{},
-		map[string]string{"kubectl-aml/claim": claim{number: c.number, owner: c.owner}.tag()})
+	c.left = false
+	notes := map[string]string{claimKey: c.tag()}
+	if c.by != "" {
+		notes[claimedBy], notes[claimBeat] = c.by, strconv.Itoa(c.beat)
+	}
+	return newArtifact(claimArtifact, []byte("{}"), emptyConfig, []v1.Descriptor{}, notes)
 }
 
 // release deletes claims. One that cannot be deleted does no harm: its owner
-// will never register anything again.
-func (s shelf) release(ctx context.Context, claims []claim) {
-	for _, c := range claims {
+// will never write anything again.
+func (s store) release(ctx context.Context, made claims) {
+	for _, c := range made {
 		a, err := c.artifact()
 		if err != nil {
 			continue
@@ -244,58 +176,9 @@ func (s shelf) release(ctx context.Context, claims []claim) {
 		if err != nil {
 			continue
 		}
-		left := claim{c.number, c.owner, true}
-		if err := s.remove(ctx, digest, left.tag(), c.tag()); err != nil {
+		if err := s.remove(ctx, digest, c.leaving().tag(), c.tag()); err != nil {
 			s.o.log("the tag " + c.tag() + " stays in " + s.repo.Name() + " and does no harm")
 			return
 		}
 	}
-}
-
-// look lists the numbers. A repository that is not there has none.
-func (s shelf) look(ctx context.Context) (numbers, error) {
-	tags, err := remote.List(s.repo, s.options(ctx)...)
-	if statusOf(err) == http.StatusNotFound {
-		return numbers{}, nil
-	}
-	if err != nil {
-		return numbers{}, explain(err, "list the versions in", s.repo.Name())
-	}
-	return readNumbers(tags), nil
-}
-
-// free tells whether no model has the number.
-func (s shelf) free(ctx context.Context, number int) (bool, error) {
-	_, err := s.digestOf(ctx, strconv.Itoa(number))
-	if statusOf(err) == http.StatusNotFound {
-		return true, nil
-	}
-	return false, err
-}
-
-// statusOf is what the registry answered; 0 when err is not such an answer.
-func statusOf(err error) int {
-	var told *RegistryError
-	var answer *transport.Error
-	switch {
-	case errors.As(err, &told):
-		return told.Status
-	case errors.As(err, &answer):
-		return answer.StatusCode
-	default:
-		return 0
-	}
-}
-
-// listed writes the last few of some numbers.
-func listed(versions []int) string {
-	const most = 10
-	var text []string
-	if len(versions) > most {
-		text, versions = []string{"…"}, versions[len(versions)-most:]
-	}
-	for _, v := range versions {
-		text = append(text, strconv.Itoa(v))
-	}
-	return strings.Join(text, ", ")
 }

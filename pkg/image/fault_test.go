@@ -33,7 +33,7 @@ func TestWhatRegistriesAnswerAboutModels(t *testing.T) {
 			"requests (429): wait a few minutes, then try again; a login raises the limit"},
 		"broken": {"PUT", "/manifests/2", 500, again, "cannot push to HOST/ml/models/sentiment: the registry failed (500): " +
 			"try again later; if it stays, look at the registry's logs"},
-		"no list of versions": {"GET", "/tags/list", 500, again, "cannot list the versions in HOST/ml/models/sentiment: " +
+		"no list of versions": {"GET", "/tags/list", 500, again, "cannot list the tags in HOST/ml/models/sentiment: " +
 			"the registry failed (500): try again later; if it stays, look at the registry's logs"},
 		"no deletion": {"DELETE", "", 405, remove, "cannot delete HOST/ml/models/sentiment@DIGEST: the registry refuses " +
 			"deletion (405): allow it in the registry's configuration, or use the registry's own tools"},

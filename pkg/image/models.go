@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -19,7 +18,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"k8s.io/utils/clock"
 )
 
 // Models are the registered models of a registry: each one is an artifact in
@@ -57,11 +55,8 @@ func (e *NoModelError) Error() string {
 
 // shelf is the repository of one model.
 type shelf struct {
-	model   string
-	repo    name.Repository
-	o       Options
-	traffic http.RoundTripper
-	clock   clock.Clock
+	store
+	model string
 	// registry is Models.Registry, for messages.
 	registry string
 }
@@ -83,12 +78,7 @@ func repositoryName(model string) string {
 }
 
 func (m Models) root() (name.Repository, error) {
-	repo, err := name.NewRepository(path.Join(strings.TrimSuffix(m.Registry, "/"), "models"), m.Options.nameOptions()...)
-	if err != nil || m.Registry == "" || strings.Contains(m.Registry, "://") {
-		return name.Repository{}, fmt.Errorf("registry %q is not valid: write it as HOST or HOST/PATH in lower case, "+
-			"such as example.azurecr.io", m.Registry)
-	}
-	return repo, nil
+	return repositoryIn(m.Registry, "models", m.Options)
 }
 
 func (m Models) shelf(model string) (shelf, error) {
@@ -100,67 +90,8 @@ func (m Models) shelf(model string) (shelf, error) {
 	if err != nil {
 		return shelf{}, err
 	}
-	s := shelf{model: model, repo: root.Repo(root.RepositoryStr(), repositoryName(model)), o: m.Options,
-		traffic: newTransport(m.Options), clock: m.Options.clock(), registry: m.Registry}
-	return s, nil
-}
-
-func (s shelf) options(ctx context.Context) []remote.Option { return s.o.remoteOptions(ctx, s.traffic) }
-
-// put writes an artifact under a tag and returns its digest.
-func (s shelf) put(ctx context.Context, tag string, a artifact) (v1.Hash, error) {
-	if err := remote.WriteLayer(s.repo, a.config, s.options(ctx)...); err != nil {
-		return v1.Hash{}, explain(err, "push to", s.repo.Name())
-	}
-	if err := remote.Put(s.repo.Tag(tag), a, s.options(ctx)...); err != nil {
-		return v1.Hash{}, explain(err, "push to", s.repo.Name())
-	}
-	return a.digest()
-}
-
-// digestOf is that of the manifest under a tag.
-func (s shelf) digestOf(ctx context.Context, tag string) (v1.Hash, error) {
-	desc, err := remote.Head(s.repo.Tag(tag), s.options(ctx)...)
-	if statusOf(err) == http.StatusMethodNotAllowed {
-		var got *remote.Descriptor
-		if got, err = remote.Get(s.repo.Tag(tag), s.options(ctx)...); err == nil {
-			return got.Digest, nil
-		}
-	}
-	if err != nil {
-		return v1.Hash{}, explain(err, "look up", s.repo.Tag(tag).Name())
-	}
-	return desc.Digest, nil
-}
-
-// remove deletes a manifest and the tags that name it. Most registries delete the
-// tags with the manifest, some have to be asked.
-func (s shelf) remove(ctx context.Context, digest v1.Hash, tags ...string) error {
-	refs := []name.Reference{s.repo.Digest(digest.String())}
-	for _, tag := range tags {
-		refs = append(refs, s.repo.Tag(tag))
-	}
-	for i, ref := range refs {
-		if i > 0 {
-			if now, err := s.digestOf(ctx, ref.Identifier()); err != nil || now != digest {
-				continue // gone, or somebody else's
-			}
-		}
-		if err := remote.Delete(ref, s.options(ctx)...); err != nil && statusOf(err) != http.StatusNotFound {
-			return refusedDeletion(explain(err, "delete", ref.Name()))
-		}
-	}
-	return nil
-}
-
-// refusedDeletion says what to do where a registry deletes nothing.
-func refusedDeletion(err error) error {
-	var told *RegistryError
-	if errors.As(err, &told) && (told.Status == http.StatusMethodNotAllowed || told.Status == http.StatusBadRequest) {
-		told.what = fmt.Sprintf("the registry refuses deletion (%d)", told.Status)
-		told.Advice = "allow it in the registry's configuration, or use the registry's own tools"
-	}
-	return err
+	repo := root.Repo(root.RepositoryStr(), repositoryName(model))
+	return shelf{store: newStore(repo, "register "+model, m.Options), model: model, registry: m.Registry}, nil
 }
 
 // read gets the model that a tag names.

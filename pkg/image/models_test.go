@@ -191,7 +191,7 @@ func TestAClaimThatStayed(t *testing.T) {
 	t.Parallel()
 	_, models, dir := shop(t)
 	s := must(models.shelf("sentiment"))
-	must(0, s.write(t.Context(), claim{number: 1, owner: "0000000000000000"}))
+	must(0, s.write(t.Context(), claim{of: "1", owner: "0000000000000000"}))
 	equal(t, "version", register(t, models, "sentiment", filepath.Join(dir, "model.pkl")).Version, 2)
 	_, err := models.Find(t.Context(), "sentiment", 1)
 	equal(t, "error", strings.Contains(fmt.Sprint(err), "there are the versions 2"), true)
@@ -245,10 +245,10 @@ func TestADeletedNumberStaysTakenBesideAClaim(t *testing.T) {
 	file := filepath.Join(dir, "model.pkl")
 	register(t, models, "sentiment", file)
 	s := must(models.shelf("sentiment"))
-	other := claim{number: 2, owner: "0000000000000000"}
+	other := claim{of: "2", owner: "0000000000000000"}
 	must(0, s.write(t.Context(), other))
 	must(models.Delete(t.Context(), "sentiment", 1))
-	s.release(t.Context(), []claim{other})
+	s.release(t.Context(), claims{other})
 	equal(t, "version", register(t, models, "sentiment", file).Version, 2)
 }
 
