@@ -21,9 +21,7 @@ func (p *plan) modelsOf(o *options, f *deployFlags) error {
 			findings = append(findings, fmt.Errorf("model %q: %w", arg, err))
 			continue
 		}
-		if m.Path != "" {
-			m.Path = o.path(m.Path)
-		}
+		m.Path = o.modelPath(m)
 		p.source.Models = append(p.source.Models, m)
 	}
 	p.source.Registry = f.registry
@@ -31,6 +29,15 @@ func (p *plan) modelsOf(o *options, f *deployFlags) error {
 		findings = append(findings, image.Check(p.source))
 	}
 	return errors.Join(findings...)
+}
+
+// modelPath is the path of a model as seen from the working directory. Artifacts and
+// registered models have none.
+func (o *options) modelPath(m image.Model) string {
+	if _, artifact := m.Artifact(); artifact || m.Path == "" {
+		return m.Path
+	}
+	return o.path(m.Path)
 }
 
 // metadata reads the models that files name.

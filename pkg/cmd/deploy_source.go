@@ -55,7 +55,7 @@ func (s *sourceFlags) add(c *cobra.Command, getenv func(string) string) {
 func (s *sourceFlags) addModels(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVarP(&s.models, "model", "m", nil, "Registered model, as NAME[:VERSION], or a file or folder, as "+
-		"PATH or NAME[:VERSION]=PATH; repeatable")
+		"PATH or NAME[:VERSION]=PATH, or an artifact, as oci://REFERENCE; repeatable")
 	f.StringArrayVarP(&s.modelMetadata, "model-metadata-file", "f", nil, "File that model register wrote, in place of a "+
 		"model; repeatable")
 }

@@ -45,7 +45,7 @@ func newModelRegister(o *options) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&r.model, "name", "", "Name of the model")
 	short(c, "name", "n")
-	f.StringVarP(&r.path, "model-path", "p", "", "File or folder to register")
+	f.StringVarP(&r.path, "model-path", "p", "", "File or folder to register, or an artifact as oci://REFERENCE")
 	f.StringVarP(&r.info.Description, "description", "d", "", "What the model is for")
 	f.StringArrayVar(&r.tags, "tag", nil, "NAME=VALUE, can be changed later; repeatable")
 	f.StringArrayVar(&r.properties, "property", nil, "NAME=VALUE, can never be changed; repeatable")
@@ -98,7 +98,7 @@ func (r *registration) register(ctx context.Context, c *cobra.Command) error {
 		return err
 	}
 	r.info.Resources = r.resources(c, nil)
-	made, err := models.Register(ctx, r.model, r.options.path(r.path), r.info)
+	made, err := models.Register(ctx, r.model, r.options.modelPath(image.Model{Path: r.path}), r.info)
 	if err != nil {
 		return err
 	}

@@ -230,8 +230,12 @@ func (v *validation) registries(ctx context.Context) {
 	}
 }
 
+// registered tells whether there are models in registries.
 func (v *validation) registered() bool {
-	return slices.ContainsFunc(v.plan.source.Models, func(m image.Model) bool { return m.Path == "" })
+	return slices.ContainsFunc(v.plan.source.Models, func(m image.Model) bool {
+		_, artifact := m.Artifact()
+		return artifact || m.Path == ""
+	})
 }
 
 // failed keeps every error that err is made of.

@@ -19,7 +19,8 @@ import (
 const MaxVersions = 6
 
 // FromFile stands before the NAME:VERSION of a model that came from somebody's
-// machine: a registered one of the same name may be another.
+// machine or is an artifact of its own: a registered one of the same name may be
+// another.
 const FromFile = "local/"
 
 // AuthMode says how callers of an endpoint prove who they are.

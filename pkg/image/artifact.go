@@ -23,6 +23,9 @@ const (
 	modelConfig   = types.MediaType("application/vnd.cncf.model.config.v1+json")
 	modelWeights  = types.MediaType("application/vnd.cncf.model.weight.v1.tar")
 	filePath      = "org.cncf.model.filepath"
+	// fileTitle is the name that a client of artifacts, such as oras, writes the
+	// archive to.
+	fileTitle = "org.opencontainers.image.title"
 	// recordKey annotates the manifest with all that is known of a model. The
 	// specification's config has no room for tags and properties, and refuses
 	// keys of others.

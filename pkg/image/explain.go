@@ -55,6 +55,14 @@ func explain(err error, doing, image string) error {
 	if errors.As(err, &changed) {
 		return changed
 	}
+	var told *RegistryError
+	if errors.As(err, &told) {
+		return told
+	}
+	var refused *localError
+	if errors.As(err, &refused) {
+		return refused
+	}
 	var file *fs.PathError
 	if errors.As(err, &file) && !errors.Is(err, syscall.ECONNREFUSED) {
 		return err

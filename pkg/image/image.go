@@ -213,6 +213,8 @@ type content struct {
 	model Model
 	// registered is set for a model that is in a registry, once it was found.
 	registered *Registered
+	// pack is set for a model that is an artifact, once it was read.
+	pack *pack
 	// packed is set for what gets smaller: code, not models.
 	packed bool
 }
@@ -223,7 +225,7 @@ func planLayers(src Source) (plan, error) {
 	var errs []error
 	for _, m := range src.Models {
 		c := content{name: "model " + m.String(), model: m}
-		if m.Path != "" {
+		if _, remote := m.Artifact(); m.Path != "" && !remote {
 			var err error
 			c.entries, err = modelEntries(m)
 			errs = append(errs, err)

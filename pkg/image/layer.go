@@ -115,13 +115,21 @@ func (c contextWriter) Write(p []byte) (int, error) {
 // write writes the layer as it travels to out, and the bare archive to plain.
 func (l *layer) write(out, plain io.Writer) error {
 	if !l.content.packed {
-		return writeTar(io.MultiWriter(out, plain), l.content.entries)
+		return l.content.write(io.MultiWriter(out, plain))
 	}
 	z := gzip.NewWriter(out)
-	if err := writeTar(io.MultiWriter(z, plain), l.content.entries); err != nil {
+	if err := l.content.write(io.MultiWriter(z, plain)); err != nil {
 		return err
 	}
 	return z.Close()
+}
+
+// write writes the bare archive.
+func (c content) write(w io.Writer) error {
+	if c.pack != nil {
+		return c.pack.write(w)
+	}
+	return writeTar(w, c.entries)
 }
 
 func writeTar(w io.Writer, entries []entry) error {
@@ -218,5 +226,5 @@ func (l *layer) Compressed() (io.ReadCloser, error) {
 
 // Uncompressed is the bare archive.
 func (l *layer) Uncompressed() (io.ReadCloser, error) {
-	return l.open(func(w io.Writer) error { return writeTar(w, l.content.entries) }), nil
+	return l.open(l.content.write), nil
 }

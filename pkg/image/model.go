@@ -19,9 +19,10 @@ import (
 type Model struct {
 	// Name has 1 to 255 letters, digits, "-", "." and "_".
 	Name string
-	// Version counts from 1; 0 is the highest that is registered.
+	// Version counts from 1; 0 is the highest that is registered, and of an artifact
+	// that nobody named the one it says it is.
 	Version int
-	// Path is a file or a folder; empty for a registered model.
+	// Path is a file, a folder or oci://REFERENCE; empty for a registered model.
 	Path string
 }
 
@@ -57,7 +58,9 @@ var (
 //	                      characters as in Azure ML; the version is 1
 //	NAME                  the highest version of a registered model, when there
 //	                      is no such path
-//	NAME=PATH             version 1
+//	oci://HOST/NAME:TAG   an artifact of the CNCF's model specification, of any
+//	                      repository; also with @sha256:DIGEST
+//	NAME=PATH             version 1; the path can be an artifact too
 //	NAME:VERSION=PATH
 //
 // exists tells whether a path is there; it is only asked about what may be a
@@ -71,8 +74,10 @@ func ParseModel(text string, exists func(path string) bool) (Model, error) {
 	switch {
 	case text == "":
 		return Model{}, errors.New("is empty: write NAME:VERSION, PATH or NAME:VERSION=PATH")
+	case strings.HasPrefix(text, artifactScheme):
+		return parseArtifact(text)
 	case strings.Contains(text, "://"):
-		return Model{}, errors.New("cannot be fetched from a URL yet: download it and write NAME:VERSION=PATH")
+		return Model{}, errors.New("is a URL: download it and write NAME:VERSION=PATH")
 	case reference.MatchString(text):
 		return parseReference(text)
 	case modelName.MatchString(text) && !exists(text):
@@ -119,6 +124,11 @@ func parseVersion(number string) (int, error) {
 func parseNamed(text, left, right string) (Model, error) {
 	name, number, versioned := strings.Cut(left, ":")
 	m := Model{Name: name, Version: 1, Path: right}
+	if _, ok := m.Artifact(); ok {
+		if _, err := parseArtifact(right); err != nil {
+			return Model{}, err
+		}
+	}
 	switch {
 	case !modelName.MatchString(name):
 		return Model{}, fmt.Errorf("has the name %q: write NAME:VERSION=PATH, "+

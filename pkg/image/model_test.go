@@ -34,7 +34,13 @@ func TestParseModel(t *testing.T) {
 			`has the version "0": write a whole number from 1, such as s:1`},
 		"a version of a registered model too large": {"s:99999999999", Model{},
 			`has the version "99999999999": write a whole number from 1, such as s:1`},
-		"a URL":                 {"oci://x/y", Model{}, "cannot be fetched from a URL yet: download it and write NAME:VERSION=PATH"},
+		"an artifact":             {"oci://host.io/team/bert:v2", Model{"bert", 0, "oci://host.io/team/bert:v2"}, ""},
+		"an artifact with a name": {"b:3=oci://host.io/team/bert:v2", Model{"b", 3, "oci://host.io/team/bert:v2"}, ""},
+		"an artifact without a tag": {"oci://host.io/bert", Model{},
+			"is no artifact: write oci://HOST/NAME:TAG or oci://HOST/NAME@sha256:DIGEST, in lower case"},
+		"a named artifact without a tag": {"b=oci://host.io/bert", Model{},
+			"is no artifact: write oci://HOST/NAME:TAG or oci://HOST/NAME@sha256:DIGEST, in lower case"},
+		"a URL":                 {"https://x/y", Model{}, "is a URL: download it and write NAME:VERSION=PATH"},
 		"a name without a path": {"sentiment:3=", Model{}, "has no path: write sentiment:3=PATH"},
 		"version 0": {"s:0=m.pkl", Model{},
 			`has the version "0": write a whole number from 1, such as s:1=m.pkl`},
@@ -87,7 +93,8 @@ func TestModelDir(t *testing.T) {
 }
 
 func FuzzParseModel(f *testing.F) {
-	for _, seed := range []string{"model.pkl", "a:1=b", "a=b", "a:1", "=", ":", "a:=", "./a=b", "a/../..", "é.pkl", "\x00"} {
+	for _, seed := range []string{"model.pkl", "a:1=b", "a=b", "a:1", "=", ":", "a:=", "./a=b", "a/../..", "é.pkl", "\x00",
+		"oci://h.io/a:1", "a=oci://h.io/b:1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -101,6 +108,13 @@ func FuzzParseModel(f *testing.F) {
 		if m.Path == "" { // a registered model
 			if again, err := ParseReference(m.String()); err != nil || again != m || !strings.HasPrefix(text, m.Name) {
 				t.Errorf("%q gives %+v, but written in full %+v, %v", text, m, again, err)
+			}
+			return
+		}
+		_, artifact := m.Artifact()
+		if artifact && m.Version == 0 { // nobody named it
+			if m.Path != text {
+				t.Errorf("%q gives %+v", text, m)
 			}
 			return
 		}

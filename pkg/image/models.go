@@ -138,7 +138,7 @@ func (s shelf) find(ctx context.Context, version int) (Registered, error) {
 		Versions: seen.versions}
 }
 
-// Register pushes a file or folder as the next version of a model: one more than
+// Register pushes a file, a folder or an artifact, oci://REFERENCE, as the next version of a model: one more than
 // the highest there is or ever was. The path is refused as Package would. What is
 // registered is complete when its tag is there.
 //
@@ -152,7 +152,8 @@ func (m Models) Register(ctx context.Context, name, file string, info ModelInfo)
 	if err != nil {
 		return Registered{}, err
 	}
-	if err := errors.Join(info.check(), checkFile(name, file)); err != nil {
+	_, err = s.content(ctx, Model{Name: name, Version: 1, Path: file})
+	if err := errors.Join(info.check(), err); err != nil {
 		return Registered{}, err
 	}
 	version, release, err := s.claimNumber(ctx)
@@ -164,19 +165,36 @@ func (m Models) Register(ctx context.Context, name, file string, info ModelInfo)
 	return s.fill(ctx, Model{Name: name, Version: version, Path: file}, info)
 }
 
-func checkFile(name, file string) error {
-	_, err := modelEntries(Model{Name: name, Version: 1, Path: file})
-	return err
+// content is what the layer of a model holds: a file, a folder or the files of an
+// artifact.
+func (s shelf) content(ctx context.Context, m Model) (content, error) {
+	c := content{name: "model " + m.String(), model: m}
+	if _, artifact := m.Artifact(); !artifact {
+		entries, err := modelEntries(m)
+		c.entries = entries
+		return c, err
+	}
+	p, _, err := artifactOf(ctx, m, s.o)
+	c.pack = &p
+	return c, err
+}
+
+// base is the name that the file or folder is stored under.
+func (c content) base() string {
+	if c.pack != nil {
+		return c.pack.base
+	}
+	return baseName(c.model.Path)
 }
 
 // fill writes a version whose number has been taken.
 func (s shelf) fill(ctx context.Context, model Model, info ModelInfo) (Registered, error) {
-	entries, err := modelEntries(model)
+	c, err := s.content(ctx, model)
 	if err != nil {
 		return Registered{}, err
 	}
 	s.o.log("reading model " + model.String())
-	l, err := newLayer(ctx, content{name: "model " + model.String(), entries: entries}, false)
+	l, err := newLayer(ctx, c, false)
 	if err != nil {
 		return Registered{}, err
 	}
@@ -192,7 +210,8 @@ func (s shelf) fill(ctx context.Context, model Model, info ModelInfo) (Registere
 	r := Registered{ID: model.String(), Name: model.Name, Version: model.Version, ModelInfo: info,
 		CreatedTime: s.clock.Now().UTC(), Size: l.size,
 		layer: v1.Descriptor{MediaType: modelWeights, Size: l.size, Digest: l.digest,
-			Annotations: map[string]string{filePath: baseName(model.Path)}}}
+			Annotations: map[string]string{filePath: c.base(),
+				fileTitle: model.Name + "-" + strconv.Itoa(model.Version) + ".tar"}}}
 	return s.tag(ctx, r)
 }
 

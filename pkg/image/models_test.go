@@ -82,7 +82,7 @@ func TestRegister(t *testing.T) {
 	equal(t, "types", []any{manifest.ArtifactType, manifest.Config.MediaType, manifest.Layers[0].MediaType,
 		manifest.Layers[0].Annotations}, []any{"application/vnd.cncf.model.manifest.v1+json",
 		"application/vnd.cncf.model.config.v1+json", "application/vnd.cncf.model.weight.v1.tar",
-		map[string]string{"org.cncf.model.filepath": "model.pkl"}})
+		map[string]string{"org.cncf.model.filepath": "model.pkl", "org.opencontainers.image.title": "sentiment-1.tar"}})
 	config := must(must(remote.Layer(found.tag(t).Context().Digest(manifest.Config.Digest.String()))).Compressed())
 	equal(t, "config", string(must(io.ReadAll(config))), `{"descriptor":{"createdAt":"2026-03-01T12:00:00Z",`+
 		`"name":"sentiment","version":"1","description":"of sentences"},"config":{"format":"ScikitLearn"},`+

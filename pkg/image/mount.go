@@ -80,24 +80,52 @@ func (p *plan) resolve(ctx context.Context, registry string, o Options) error {
 	var errs []error
 	for i := range p.contents {
 		c := &p.contents[i]
-		if c.model.Name == "" || c.model.Path != "" {
+		if _, artifact := c.model.Artifact(); c.model.Name == "" || c.model.Path != "" && !artifact {
 			continue
 		}
-		if registry == "" {
-			errs = append(errs, fmt.Errorf("model %s is a registered one, and no registry is named", c.model))
-			continue
-		}
-		found, err := Models{Registry: registry, Options: o}.Find(ctx, c.model.Name, c.model.Version)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		c.model, c.registered, c.name = found.Model(), &found, "model "+found.ID
+		errs = append(errs, c.find(ctx, registry, o))
 	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	return p.arrange()
+}
+
+// find reads what the registry says of the model in c.
+func (c *content) find(ctx context.Context, registry string, o Options) error {
+	if _, artifact := c.model.Artifact(); artifact {
+		return c.findArtifact(ctx, registry, o)
+	}
+	if registry == "" {
+		return fmt.Errorf("model %s is a registered one, and no registry is named", c.model)
+	}
+	found, err := Models{Registry: registry, Options: o}.Find(ctx, c.model.Name, c.model.Version)
+	if err != nil {
+		return err
+	}
+	c.model, c.registered, c.name = found.Model(), &found, "model "+found.ID
+	return nil
+}
+
+// findArtifact pins the artifact in c. One that model register made has the very
+// layer, unless it is to be called something else; if it is in registry, it is a
+// registered model as if it had been named.
+func (c *content) findArtifact(ctx context.Context, registry string, o Options) error {
+	p, made, err := artifactOf(ctx, c.model, o)
+	if err != nil {
+		return err
+	}
+	o.log("model " + p.model.String() + " is " + p.model.Path)
+	c.model, c.pack, c.name = p.model, &p, "model "+p.model.String()
+	if made == nil || made.Model() != (Model{Name: p.model.Name, Version: p.model.Version}) {
+		return nil
+	}
+	c.pack, c.registered = nil, made
+	if s, err := (Models{Registry: registry, Options: o}).shelf(made.Name); err == nil &&
+		s.repo.Name() == p.from.Context().Name() {
+		c.model = made.Model()
+	}
+	return nil
 }
 
 // Resolve finds the registered models of src and returns src with the versions
