@@ -111,6 +111,10 @@ func (c *Client) clusters(t Target) (*acs.ManagedClustersClient, error) {
 	return acs.NewManagedClustersClient(t.Subscription, c.options.Credential, c.arm)
 }
 
+// ARM are the settings of a client of Azure's SDK that speaks to the resource
+// manager as c does: where, as whom, and how often it tries.
+func (c *Client) ARM() (azcore.TokenCredential, *arm.ClientOptions) { return c.options.Credential, c.arm }
+
 // endpoint is where Azure's resource manager is, without a slash at its end.
 func (c *Client) endpoint() string {
 	return strings.TrimSuffix(c.options.Cloud.Services[cloud.ResourceManager].Endpoint, "/")

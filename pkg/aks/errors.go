@@ -143,6 +143,9 @@ func gone(err error) bool {
 	return errors.As(err, &e) && e.Reason == NotFound && !strings.EqualFold(e.Code, "SubscriptionNotFound")
 }
 
+// tasksContributor is the role for runs of ACR Tasks, and where it is given.
+const tasksContributor = "Container Registry Tasks Contributor on the registry"
+
 // rights is what to ask for after a refusal that names action.
 func rights(message string) string {
 	found := regexp.MustCompile(`(?i)action\(?s?\)?:? '([^']+)'`).FindStringSubmatch(message)
@@ -155,6 +158,9 @@ func rights(message string) string {
 		{"/subnets/join/action", "Network Contributor on the subnet"},
 		{"/roleAssignments/write", "Role Based Access Control Administrator on its scope"},
 		{"/register/action", "Contributor on the subscription"},
+		{"/listBuildSourceUploadUrl/action", tasksContributor},
+		{"/scheduleRun/action", tasksContributor},
+		{"/runs/listLogSasUrl/action", tasksContributor},
 		{"/read", "Reader on the resource group"},
 		{"", "Contributor on the resource group"},
 	} {

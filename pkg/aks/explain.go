@@ -18,10 +18,13 @@ import (
 	acs "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerservice/armcontainerservice/v9"
 )
 
-// explain makes an *Error of what a request about t ended with. azcore's own
+// explain is Explain about t.
+func (c *Client) explain(err error, t Target) error { return c.Explain(err, t.label()) }
+
+// Explain makes an *Error of what a request about what ended with. azcore's own
 // text is many lines; its error of an operation that failed has the status 200.
 // Errors that are explained already, and the end of ctx, stay what they are.
-func (c *Client) explain(err error, t Target) error {
+func (c *Client) Explain(err error, what string) error {
 	var (
 		known    *Error
 		slow     *throttledError
@@ -34,16 +37,16 @@ func (c *Client) explain(err error, t Target) error {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled // the address of the request is nobody's matter
 	case errors.As(err, &slow):
-		return fail(Throttled, err, "%s: %s, which is longer than the time left", t.label(), slow).
+		return fail(Throttled, err, "%s: %s, which is longer than the time left", what, slow).
 			then("run the command again then")
 	case errors.As(err, &sign):
 		return fail(Denied, err, "%s", sign)
 	case errors.As(err, &response):
-		return c.explainResponse(response, t)
+		return c.explainResponse(response, what)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fail(UnderWay, err, "%s: Azure did not answer in time", t.label()).then("run the command again")
+		return fail(UnderWay, err, "%s: Azure did not answer in time", what).then("run the command again")
 	}
-	return fail(UnderWay, err, "%s: Azure cannot be reached (%s)", t.label(), unreachable(err)).
+	return fail(UnderWay, err, "%s: Azure cannot be reached (%s)", what, unreachable(err)).
 		then("run the command again")
 }
 
@@ -63,14 +66,14 @@ func unreachable(err error) string {
 	return err.Error()
 }
 
-func (c *Client) explainResponse(response *azcore.ResponseError, t Target) error {
+func (c *Client) explainResponse(response *azcore.ResponseError, what string) error {
 	body := readProblem(response)
 	reason := body.reason()
 	if reason == "" {
 		reason = reasonOfStatus(response.StatusCode)
 	}
 	inner := body.innermost()
-	e := fail(reason, response, "%s: %s", t.label(), inner.text())
+	e := fail(reason, response, "%s: %s", what, inner.text())
 	e.Code = inner.Code
 	if e.Code == "" {
 		e.Code = response.ErrorCode

@@ -140,9 +140,6 @@ func (c *Client) assign(ctx context.Context, scope, role, principal string) erro
 
 const registries = "Microsoft.ContainerRegistry/registries"
 
-// registryVersion is the version of the API of registries.
-const registryVersion = "2023-07-01"
-
 // registryID is the id of a registry of the subscription that is known by its name.
 func (c *Client) registryID(ctx context.Context, t Target, registry string) (string, error) {
 	if strings.Contains(registry, "/") {
@@ -150,23 +147,11 @@ func (c *Client) registryID(ctx context.Context, t Target, registry string) (str
 		checkID(f, "--attach-acr", registry, registries)
 		return registry, errors.Join(f.refused...)
 	}
-	var found struct {
-		Value []struct {
-			ID   string `json:"id"`
-			Name string `json:"name"`
-		} `json:"value"`
+	id, err := c.Registry(ctx, t.Subscription, registry)
+	if ReasonOf(err) == NotFound {
+		return "", fail(NotFound, err, "--attach-acr %s: the subscription has no such registry: write its id", registry)
 	}
-	err := c.read(ctx, registryVersion, &found, "subscriptions", t.Subscription,
-		"providers", "Microsoft.ContainerRegistry", "registries")
-	if err != nil {
-		return "", c.explain(err, t)
-	}
-	for _, r := range found.Value {
-		if strings.EqualFold(r.Name, strings.TrimSuffix(registry, ".azurecr.io")) {
-			return r.ID, nil
-		}
-	}
-	return "", fail(NotFound, nil, "--attach-acr %s: the subscription has no such registry: write its id", registry)
+	return id, err
 }
 
 // read gets a resource that there is no client for here.
