@@ -14,6 +14,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 )
 
 // A registry cannot be asked to write a tag only if nobody else has written it:
@@ -45,6 +46,7 @@ type claim struct {
 
 const (
 	claimArtifact = "application/vnd.kubectl-aml.claim.v1"
+	emptyContent  = "{}"
 	emptyConfig   = "application/vnd.oci.empty.v1+json"
 	claimKey      = "kubectl-aml/claim"
 	claimedBy     = "kubectl-aml/claimed-by"
@@ -161,7 +163,12 @@ func (c claim) artifact() (artifact, error) {
 	if c.by != "" {
 		notes[claimedBy], notes[claimBeat] = c.by, strconv.Itoa(c.beat)
 	}
-	return newArtifact(claimArtifact, []byte("{}"), emptyConfig, []v1.Descriptor{}, notes)
+	return newArtifact(claimArtifact, []byte(emptyContent), emptyConfig, []v1.Descriptor{}, notes)
+}
+
+// emptyArtifact is an artifact of a manifest whose config is the empty one.
+func emptyArtifact(manifest []byte) artifact {
+	return artifact{manifest: manifest, config: static.NewLayer([]byte(emptyContent), emptyConfig)}
 }
 
 // release deletes claims. One that cannot be deleted does no harm: its owner

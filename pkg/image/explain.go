@@ -63,6 +63,14 @@ func explain(err error, doing, image string) error {
 	if errors.As(err, &refused) {
 		return refused
 	}
+	var login *loginError
+	if errors.As(err, &login) {
+		return login
+	}
+	var trust *trustError
+	if errors.As(err, &trust) {
+		return trust
+	}
 	var file *fs.PathError
 	if errors.As(err, &file) && !errors.Is(err, syscall.ECONNREFUSED) {
 		return err

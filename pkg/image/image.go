@@ -47,13 +47,18 @@ type Source struct {
 
 // Options say how to reach the registries. The zero Options are fit for use.
 type Options struct {
-	// Keychain has the logins; nil is that of Docker's configuration.
+	// Keychain has the logins; nil is that of Docker's configuration and its
+	// credential helpers. The function Keychain makes one of more.
 	Keychain authn.Keychain
 	// Transport carries the requests; nil is the default one.
 	Transport http.RoundTripper
 	// Insecure allows plain HTTP. Without it, only registries on this machine
 	// (localhost, 127.0.0.1) may be spoken to in plain text.
 	Insecure bool
+	// CAFiles are files of certificates in PEM. Registries may have certificates of
+	// these authorities too, besides those that the system trusts. They need a
+	// Transport that is nil or an *http.Transport.
+	CAFiles []string
 	// Clock gives the time and waits; nil is the machine's.
 	Clock clock.Clock
 	// Log is told what is going on, a line at a time; nil is nobody.

@@ -54,11 +54,7 @@ func Reach(ctx context.Context, repository string, o Options) error {
 	if err != nil {
 		return err
 	}
-	keychain := o.Keychain
-	if keychain == nil {
-		keychain = authn.DefaultKeychain
-	}
-	login, err := authn.Resolve(ctx, keychain, repo)
+	login, err := authn.Resolve(ctx, o.keychain(), repo)
 	if err != nil {
 		return explain(err, "reach", repo.Name())
 	}
@@ -144,11 +140,7 @@ func (o Options) nameOptions() []name.Option {
 }
 
 func (o Options) remoteOptions(ctx context.Context, t http.RoundTripper) []remote.Option {
-	keychain := o.Keychain
-	if keychain == nil {
-		keychain = authn.DefaultKeychain
-	}
-	opts := []remote.Option{remote.WithContext(ctx), remote.WithTransport(t), remote.WithAuthFromKeychain(keychain)}
+	opts := []remote.Option{remote.WithContext(ctx), remote.WithTransport(t), remote.WithAuthFromKeychain(o.keychain())}
 	if o.backoff != nil {
 		opts = append(opts, remote.WithRetryBackoff(*o.backoff))
 	}
@@ -158,7 +150,9 @@ func (o Options) remoteOptions(ctx context.Context, t http.RoundTripper) []remot
 // countingTransport keeps requests off plain HTTP unless that is allowed, and
 // notes the blobs that travel.
 type countingTransport struct {
-	next     http.RoundTripper
+	next http.RoundTripper
+	// broken is why nothing can be sent; nil if it can.
+	broken   error
 	insecure bool
 	clock    clock.Clock
 	log      func(string)
@@ -168,17 +162,17 @@ type countingTransport struct {
 }
 
 func newTransport(o Options) *countingTransport {
-	next := o.Transport
-	if next == nil {
-		next = remote.DefaultTransport
-	}
-	return &countingTransport{next: next, insecure: o.Insecure, clock: o.clock(), log: o.log,
+	next, err := o.carrier()
+	return &countingTransport{next: next, broken: err, insecure: o.Insecure, clock: o.clock(), log: o.log,
 		sent: map[string]bool{}}
 }
 
 // RoundTrip refuses plain HTTP to other machines: the login would be readable
 // on the way.
 func (t *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.broken != nil {
+		return nil, t.broken
+	}
 	if r.URL.Scheme == "http" && !t.insecure && !thisMachine(r.URL.Hostname()) {
 		return nil, &plainHTTPError{host: r.URL.Host}
 	}
