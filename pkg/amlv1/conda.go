@@ -4,9 +4,24 @@
 package amlv1
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 )
+
+// ReadConda reads a conda file, which is YAML. file is the name used in findings.
+// Places find the packages of it: dependencies[0] is the first one, and
+// dependencies.pip[0] the first of pip. When the findings have an error, what
+// could be read is not fit for use.
+func ReadConda(file string, src []byte) (CondaDependencies, Places, Findings) {
+	s := newSource(file)
+	root, findings := parseAs(s, src, parseYAMLAlone)
+	if root == nil {
+		return CondaDependencies{}, Places{s}, findings
+	}
+	conda, found := readConda(s, "", root)
+	return *conda, Places{s}, append(findings, found...).sorted()
+}
 
 // readConda reads a conda file: a file of its own when path is empty, else the
 // object that stands inline at path.
@@ -59,6 +74,7 @@ func (d *CondaDependencies) readDependencies(s *source, path string, n *node) Fi
 		pip := item.get("pip")
 		switch {
 		case item.kind == textKind:
+			s.places[fmt.Sprintf("%s[%d]", path, len(d.Dependencies))] = item.at
 			d.Dependencies = append(d.Dependencies, item.text)
 		case len(item.entries) != 1 || pip == nil:
 			wrong(item, `must hold package names and one {"pip": […]}, not `+item.describe())
@@ -70,6 +86,7 @@ func (d *CondaDependencies) readDependencies(s *source, path string, n *node) Fi
 					wrong(p, "must hold package names, not "+p.describe())
 					continue
 				}
+				s.places[fmt.Sprintf("%s.pip[%d]", path, len(d.Pip))] = p.at
 				d.Pip = append(d.Pip, p.text)
 			}
 		}
@@ -81,11 +98,15 @@ func (d *CondaDependencies) readDependencies(s *source, path string, n *node) Fi
 // leads to them in s.
 func (e Environment) checkPackages(s *source, path string) Findings {
 	conda := e.Python.CondaDependencies
-	if conda == nil || slices.ContainsFunc(conda.Pip, azuremlDefaults.MatchString) {
+	if conda == nil || truth(e.Python.UserManagedDependencies) || conda.HasServer() {
 		return nil
 	}
-	return Findings{s.warning(path,
-		`has no pip package azureml-defaults, which brings the scoring server: add it below "pip"`)}
+	return Findings{s.warning(path, `has no pip package azureml-defaults, which brings the scoring server: add it below "pip"`)}
 }
 
-var azuremlDefaults = regexp.MustCompile(`(?i)^azureml[-_.]defaults\b`)
+// HasServer tells whether the scoring server is among the packages.
+func (d CondaDependencies) HasServer() bool {
+	return slices.ContainsFunc(slices.Concat(d.Pip, d.Dependencies), serverPackage.MatchString)
+}
+
+var serverPackage = regexp.MustCompile(`(?i)^\s*(?:[^\s:]*::)?azureml[-_.]+(?:defaults|inference[-_.]+server[-_.]+http)(?:$|[^-_.\w])`)

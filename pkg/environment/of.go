@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package environment
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
+)
+
+// Of is the environment that a config asks for: its environment object, the old
+// keys, or, when it has neither, what Azure ML took then. conda reads a conda
+// file that the old keys name, by the path that stands there. Findings say what
+// cannot be built, and what was added or left out. When they have an error, the
+// environment is not fit for use.
+func Of(config amlv1.InferenceConfig, conda func(path string) ([]byte, error)) (Environment, amlv1.Findings) {
+	m := &maker{places: config.Places()}
+	if config.Environment != nil {
+		m.object(*config.Environment)
+	} else {
+		m.old(config, conda)
+	}
+	m.check()
+	return m.made, m.findings
+}
+
+// maker makes an environment of a file.
+type maker struct {
+	places   amlv1.Places
+	made     Environment
+	findings amlv1.Findings
+	// packages finds those of the conda file; list is the field that has them.
+	packages amlv1.Places
+	list     string
+	// base is the field that the image or the Dockerfile stands in.
+	base string
+}
+
+func (m *maker) warn(field, format string, args ...any) {
+	m.findings = append(m.findings, m.places.Warning(field, fmt.Sprintf(format, args...)))
+}
+
+func (m *maker) refuse(field, format string, args ...any) {
+	m.findings = append(m.findings, m.places.Finding(field, fmt.Sprintf(format, args...)))
+}
+
+// object makes it of an environment object.
+func (m *maker) object(e amlv1.Environment) {
+	const field = "environment"
+	m.base, m.packages, m.list = field+".docker.baseImage", m.places, field+".python.condaDependencies.dependencies"
+	m.made = Environment{Name: e.Name, Dockerfile: e.Docker.BaseDockerfile, Platform: platform(e.Docker)}
+	if e.Docker.BaseDockerfile == "" {
+		m.image(e.Docker.BaseImage, e.Docker.BaseImageRegistry)
+	} else {
+		m.base = field + ".docker.baseDockerfile"
+	}
+	conda := e.Python.CondaDependencies
+	m.made.UserManaged = e.Python.UserManagedDependencies != nil && *e.Python.UserManagedDependencies
+	switch own := e.Docker.BaseImage != "" || e.Docker.BaseDockerfile != ""; {
+	case m.made.UserManaged:
+		m.userManaged(e, own)
+	case conda == nil && own:
+		m.made.Serving = true
+		m.warn(field, "has no python.condaDependencies: the base's own Python and packages are taken, and %s is put "+
+			"beside them; write userManagedDependencies true if the base has it", server)
+	case conda == nil:
+		m.made.defaults()
+		m.warn(field, "has no python.condaDependencies: %s are taken, as in Azure ML; write those that the script needs",
+			"Python 3.8.13 and azureml-defaults")
+	default:
+		m.conda(*conda)
+	}
+}
+
+// userManaged is an environment whose base has the packages.
+func (m *maker) userManaged(e amlv1.Environment, own bool) {
+	const field = "environment.python."
+	if !own {
+		m.refuse(field+"userManagedDependencies", "is true without a base image that could have the packages: write "+
+			"docker.baseImage too, or false")
+	}
+	if e.Python.CondaDependencies != nil {
+		m.warn(field+"condaDependencies", "has no effect: userManagedDependencies is true, so the base has the packages")
+	}
+	m.made.Serving = e.InferencingStackVersion != ""
+	if i := e.Python.InterpreterPath; strings.Contains(i, "/") {
+		if !interpreter.MatchString(i) {
+			m.refuse(field+"interpreterPath", "is no path of a Python in the image: write one such as /opt/conda/bin/python")
+			return
+		}
+		m.made.Interpreter = path.Clean(i)
+	}
+}
+
+var interpreter = regexp.MustCompile(`^/[A-Za-z0-9._+/-]+$`)
+
+// image sets the base. As in Azure ML, the address of a registry goes before the
+// name of the image.
+func (m *maker) image(name string, login amlv1.ImageRegistry) {
+	m.made.Base = cmp.Or(strings.TrimSpace(name), cpuImage)
+	address := strings.TrimSuffix(strings.TrimPrefix(login.Address, "https://"), "/")
+	if name != "" && address != "" && !strings.HasPrefix(m.made.Base, address+"/") {
+		m.made.Base = address + "/" + strings.TrimPrefix(m.made.Base, "/")
+	}
+	m.made.Login = login
+}
+
+// platform is OS/ARCHITECTURE, empty when nothing is said.
+func platform(d amlv1.Docker) string {
+	if d.OS == "" && d.Architecture == "" {
+		return ""
+	}
+	return strings.ToLower(cmp.Or(d.OS, "linux") + "/" + cmp.Or(d.Architecture, "amd64"))
+}
+
+// conda takes the packages of a conda file.
+func (m *maker) conda(c amlv1.CondaDependencies) {
+	m.made.Channels, m.made.Conda, m.made.Pip = c.Channels, c.Dependencies, c.Pip
+	m.made.Serving = !c.HasServer()
+	if len(c.Variables) > 0 {
+		m.findings = append(m.findings, m.packages.Warning(strings.TrimSuffix(m.list, "dependencies")+"variables",
+			"have no effect: write them in environmentVariables of the environment"))
+	}
+}
+
+// old makes it of the old keys, or of nothing.
+func (m *maker) old(config amlv1.InferenceConfig, read func(path string) ([]byte, error)) {
+	old, findings := config.OldEnvironment()
+	m.findings = append(m.findings, findings...)
+	m.base = "baseImage"
+	switch old.Base {
+	case amlv1.OwnBaseImage:
+		m.image(old.Image, old.Registry)
+	case amlv1.GPUBaseImage:
+		m.made.Base = gpuImage
+	case amlv1.CUDA9BaseImage:
+		m.made.Base = cuda9Image
+	default:
+		m.made.Base = cpuImage
+	}
+	if old.CondaFile != "" {
+		m.file(old.CondaFile, read)
+		return
+	}
+	m.made.defaults()
+	if old.Base == amlv1.NoBaseImage {
+		m.warn("environment", "is not there: %s with Python 3.8.13 and azureml-defaults is taken, as in Azure ML; write "+
+			"one with the packages that the script needs", cpuImage)
+	}
+}
+
+// file takes the packages of a conda file on its own.
+func (m *maker) file(name string, read func(path string) ([]byte, error)) {
+	text, err := read(name)
+	if err != nil {
+		m.refuse("condaFile", "%s cannot be read: %v", name, err)
+		return
+	}
+	conda, places, findings := amlv1.ReadConda(name, text)
+	m.findings = append(m.findings, findings...)
+	m.packages, m.list = places, "dependencies"
+	m.conda(conda)
+	if m.made.Serving {
+		m.findings = append(m.findings, places.Warning("dependencies", "have no pip package azureml-defaults, which "+
+			"brings the scoring server"))
+	}
+}
+
+// check tells of every text that no Dockerfile can be made of.
+func (m *maker) check() {
+	wrong := len(m.findings)
+	hashed := false
+	for i, line := range m.made.Pip {
+		found, why := parseRequirement(line)
+		if why != "" {
+			m.package_(fmt.Sprintf("%s.pip[%d]", m.list, i), line, why)
+		}
+		for _, r := range found {
+			hashed = hashed || r.hashed
+		}
+	}
+	for i, spec := range m.made.Conda {
+		if _, why := parseConda(spec); why != "" {
+			m.package_(fmt.Sprintf("%s[%d]", m.list, i), spec, why)
+		}
+	}
+	if _, err := m.made.dockerfile(); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			m.refuse(m.base, "%s", line)
+		}
+	}
+	if _, err := m.made.packages(); err != nil && len(m.findings) == wrong {
+		m.refuse(m.base, "%v", err)
+	}
+}
+
+func (m *maker) package_(field, text, why string) {
+	m.findings = append(m.findings, m.packages.Finding(field, fmt.Sprintf("%q %s", text, why)))
+}
