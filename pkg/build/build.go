@@ -10,6 +10,7 @@ package build
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -31,6 +32,9 @@ type Request struct {
 	// Keychain has the logins for the images that it starts from; nil is that of
 	// Docker's configuration.
 	Keychain authn.Keychain
+	// Transport reaches the registries of those images from this machine; nil is
+	// the one of the client.
+	Transport http.RoundTripper
 	// Log is told what the build says, a line at a time; nil is nobody.
 	Log func(line string)
 }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package build
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+)
+
+// bases are the images that a Dockerfile starts from, as it names them, with
+// its ARGs replaced. A Dockerfile that is wrong has none: the builder tells it.
+func bases(dockerfile string, arguments map[string]string) []string {
+	parsed, err := parser.Parse(strings.NewReader(dockerfile))
+	if err != nil {
+		return nil
+	}
+	stages, meta, err := instructions.Parse(parsed.AST, nil)
+	if err != nil {
+		return nil
+	}
+	words := shell.NewLex(parsed.EscapeToken)
+	known := values{}
+	for _, command := range meta {
+		for _, arg := range command.Args {
+			if arg.Value != nil {
+				known[arg.Key], _, _ = words.ProcessWord(*arg.Value, known)
+			}
+			if given, ok := arguments[arg.Key]; ok {
+				known[arg.Key] = given
+			}
+		}
+	}
+	names := map[string]bool{"scratch": true}
+	var found []string
+	for _, stage := range stages {
+		image, _, err := words.ProcessWord(stage.BaseName, known)
+		if err == nil && image != "" && !names[strings.ToLower(image)] {
+			found = append(found, image)
+		}
+		if stage.Name != "" {
+			names[strings.ToLower(stage.Name)] = true
+		}
+	}
+	return found
+}
+
+// values are those of ARGs.
+type values map[string]string
+
+// Get finds one.
+func (v values) Get(name string) (string, bool) { value, ok := v[name]; return value, ok }
+
+// Keys are the names of all.
+func (v values) Keys() []string {
+	var keys []string
+	for key := range maps.Keys(v) {
+		keys = append(keys, key)
+	}
+	return keys
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package build
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	buildkit "github.com/moby/buildkit/client"
+	"github.com/moby/moby/client"
+)
+
+// engine is Docker's engine, which has a BuildKit in it.
+type engine struct {
+	docker *client.Client
+	// own is set when the engine keeps images in containerd: its BuildKit can then
+	// send them, and nothing is left in the engine.
+	own bool
+	// near is set when the engine is on this machine.
+	near bool
+}
+
+// Engine builds with Docker's engine at host, such as
+// unix:///var/run/docker.sock; without one, where DOCKER_HOST says, or at the
+// usual place. The engine is asked whether it answers and has a BuildKit, and an
+// *UnavailableError tells if not.
+//
+// An engine whose store cannot give an image away keeps it under a name of its
+// own until the result is closed.
+func Engine(ctx context.Context, host string) (Builder, error) {
+	none := func(reason string, err error) (Builder, error) {
+		return nil, &UnavailableError{Builder: "Docker", Reason: reason, Err: err}
+	}
+	opts := []client.Opt{client.FromEnv}
+	if host != "" {
+		opts = append(opts, client.WithHost(host))
+	}
+	if where := host + os.Getenv(client.EnvOverrideHost); strings.HasPrefix(where, "ssh://") {
+		return none(fmt.Sprintf("%s is an address by SSH: forward the engine's socket with "+
+			"\"ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST\", and set DOCKER_HOST=unix:///tmp/docker.sock", where), nil)
+	}
+	docker, err := client.New(opts...)
+	if err != nil {
+		return none("the settings of its client are wrong: "+oneLine(err.Error())+": correct DOCKER_HOST, "+
+			"DOCKER_CERT_PATH or DOCKER_API_VERSION", err)
+	}
+	e := &engine{docker: docker, near: near(docker.DaemonHost())}
+	if reason, err := e.check(ctx); err != nil || reason != "" {
+		return none(reason, errors.Join(err, docker.Close()))
+	}
+	return e, nil
+}
+
+// check tells why the engine cannot build; nothing if it can.
+func (e *engine) check(ctx context.Context) (string, error) {
+	at := e.docker.DaemonHost()
+	if _, err := e.docker.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		if errors.Is(err, os.ErrPermission) || strings.Contains(err.Error(), "permission denied") {
+			return "its engine at " + at + " does not let you in: join the group docker, or run this as root", err
+		}
+		return "no engine answers at " + at + ": start Docker, name another with DOCKER_HOST, or build with BuildKit, " +
+			"in the cluster or with ACR Tasks", err
+	}
+	info, err := e.docker.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return "its engine at " + at + " does not say what it is: " + oneLine(err.Error()) + ": look at its logs", err
+	}
+	for _, status := range info.Info.DriverStatus {
+		e.own = e.own || status[0] == "driver-type" && strings.Contains(status[1], "io.containerd.snapshotter")
+	}
+	c, err := e.dial(ctx)
+	if err != nil {
+		return "its BuildKit cannot be called: " + oneLine(err.Error()), err
+	}
+	_, err = c.ListWorkers(ctx)
+	if err := errors.Join(err, c.Close()); err != nil {
+		return fmt.Sprintf("its engine at %s (%s) has no BuildKit that answers: update Docker to 20.10 or later",
+			at, info.Info.ServerVersion), err
+	}
+	return "", nil
+}
+
+// near tells whether an engine is on this machine.
+func near(host string) bool {
+	scheme, rest, _ := strings.Cut(host, "://")
+	if scheme == "unix" || scheme == "npipe" {
+		return true
+	}
+	name, _, err := net.SplitHostPort(strings.Split(rest, "/")[0])
+	return err == nil && thisMachine(name)
+}
+
+// dial reaches the engine's BuildKit through the engine's own API.
+func (e *engine) dial(ctx context.Context) (*buildkit.Client, error) {
+	return buildkit.New(ctx, "", buildkit.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		return e.docker.DialHijack(ctx, "/grpc", "h2c", nil)
+	}), buildkit.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+		return e.docker.DialHijack(ctx, "/session", proto, meta)
+	}))
+}
+
+// Name is where the engine is.
+func (e *engine) Name() string { return "Docker's engine at " + e.docker.DaemonHost() }
+
+// Build builds in the engine.
+func (e *engine) Build(ctx context.Context, r Request) (Result, error) {
+	c, err := e.dial(ctx)
+	if err != nil {
+		return Result{}, explain(ctx, err, r, nil)
+	}
+	result, err := e.build(ctx, c, r)
+	if closed := c.Close(); err == nil && closed != nil {
+		return Result{}, errors.Join(closed, result.Close())
+	}
+	return result, err
+}
+
+func (e *engine) build(ctx context.Context, c *buildkit.Client, r Request) (Result, error) {
+	if e.own {
+		return export(ctx, c, r, e.carry)
+	}
+	if err := supports(ctx, c, r.Platform); err != nil {
+		return Result{}, explain(ctx, err, r, nil)
+	}
+	f, err := newFolder()
+	if err != nil {
+		return Result{}, err
+	}
+	img, err := e.kept(ctx, c, r, f)
+	if err != nil {
+		return Result{}, errors.Join(err, f.remove())
+	}
+	return Result{Image: img, Close: f.remove}, nil
+}
+
+// carry is not needed for an engine on this machine: what is localhost here, is
+// localhost there.
+func (e *engine) carry(ctx context.Context, f folder, r Request, opt *buildkit.SolveOpt) error {
+	if e.near {
+		return nil
+	}
+	return carry(ctx, f, r, opt)
+}
+
+// kept has the engine keep the image for as long as it takes to read it.
+func (e *engine) kept(ctx context.Context, c *buildkit.Client, r Request, f folder) (img v1.Image, err error) {
+	opt, err := f.options(r)
+	if err != nil {
+		return nil, err
+	}
+	name := "kubectl-aml-build/" + strings.ToLower(rand.Text()) + ":latest"
+	opt.Exports = []buildkit.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
+	defer func() { err = errors.Join(err, e.forget(ctx, name)) }()
+	if err := run(ctx, c, r, opt); err != nil {
+		return nil, err
+	}
+	return e.read(ctx, name, r, f)
+}
+
+// forget removes the engine's image, also when ctx has ended. What a user has
+// tagged of it stays.
+func (e *engine) forget(ctx context.Context, name string) error {
+	const patience = 30 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	_, err := e.docker.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("image %s is still in Docker's engine: %w; remove it with \"docker rmi %s\"", name, err, name)
+	}
+	return nil
+}
+
+// read brings the engine's image here. Layers that came with the image it was
+// started from are those of its registry; what the build added is compressed.
+func (e *engine) read(ctx context.Context, name string, r Request, f folder) (v1.Image, error) {
+	r.log("reading the image from Docker's engine")
+	saved := f.file("saved.tar")
+	if err := e.save(ctx, name, saved); err != nil {
+		return nil, explain(ctx, err, r, nil)
+	}
+	img, err := tarball.ImageFromPath(saved, nil)
+	if err != nil {
+		return nil, fmt.Errorf("what Docker's engine sent of %s is not an image: %w", r.Name, err)
+	}
+	config, err := img.RawConfigFile()
+	layers, layersErr := img.Layers()
+	if err := errors.Join(err, layersErr); err != nil {
+		return nil, err
+	}
+	from := lent(ctx, r)
+	defer os.Remove(saved)
+	for i, l := range layers {
+		id, err := l.DiffID()
+		if err != nil {
+			return nil, err
+		}
+		if other, ok := from[id]; ok {
+			layers[i] = other
+			continue
+		}
+		if layers[i], err = pack(l, filepath.Join(f.path, "layer-"+strconv.Itoa(i))); err != nil {
+			return nil, explain(ctx, err, r, nil)
+		}
+	}
+	return assemble(config, layers)
+}
+
+func (e *engine) save(ctx context.Context, name, file string) error {
+	content, err := e.docker.ImageSave(ctx, []string{name})
+	if err != nil {
+		return err
+	}
+	out, err := os.Create(file)
+	if err == nil {
+		_, err = io.Copy(out, content)
+		err = errors.Join(err, out.Close())
+	}
+	return errors.Join(err, content.Close())
+}
