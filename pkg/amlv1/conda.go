@@ -104,9 +104,8 @@ func (e Environment) checkPackages(s *source, path string) Findings {
 	return Findings{s.warning(path, `has no pip package azureml-defaults, which brings the scoring server: add it below "pip"`)}
 }
 
-// HasServer tells whether the scoring server is among the packages.
-func (d CondaDependencies) HasServer() bool {
-	return slices.ContainsFunc(slices.Concat(d.Pip, d.Dependencies), serverPackage.MatchString)
-}
+// HasServer tells whether pip brings the scoring server, by itself or with
+// azureml-defaults.
+func (d CondaDependencies) HasServer() bool { return slices.ContainsFunc(d.Pip, serverPackage.MatchString) }
 
-var serverPackage = regexp.MustCompile(`(?i)^\s*(?:[^\s:]*::)?azureml[-_.]+(?:defaults|inference[-_.]+server[-_.]+http)(?:$|[^-_.\w])`)
+var serverPackage = regexp.MustCompile(`(?i)^\s*azureml[-_.]+(?:defaults|inference[-_.]+server[-_.]+http)(?:$|[^-_.\w])`)
