@@ -48,6 +48,12 @@ type plainHTTPError struct{ host string }
 
 func (e *plainHTTPError) Error() string { return "plain HTTP to " + e.host + " is not allowed" }
 
+// adviser is an error of whoever carries the requests that says what to do next.
+type adviser interface {
+	error
+	Advice() string
+}
+
 // explain makes a RegistryError of what a client of registries returned.
 // Errors of files and of an ended context stay what they are.
 func explain(err error, doing, image string) error {
@@ -72,7 +78,7 @@ func explain(err error, doing, image string) error {
 		return trust
 	}
 	var file *fs.PathError
-	if errors.As(err, &file) && !errors.Is(err, syscall.ECONNREFUSED) {
+	if !errors.As(err, new(adviser)) && errors.As(err, &file) && !errors.Is(err, syscall.ECONNREFUSED) {
 		return err
 	}
 	for _, ended := range []error{context.Canceled, context.DeadlineExceeded} {
@@ -135,12 +141,15 @@ func details(answer *transport.Error) string {
 
 // unreached tells why there was no answer.
 func unreached(err error, host string) (what, advice string) {
+	var advised adviser
 	var plain *plainHTTPError
 	var dns *net.DNSError
 	var authority x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
+	case errors.As(err, &advised):
+		return oneLine(advised.Error()), advised.Advice()
 	case errors.As(err, &plain):
 		return "the registry " + host + " speaks plain HTTP, which others can read on the way",
 			"use one with TLS, or allow this one with --insecure-registry"

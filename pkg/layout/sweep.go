@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// sweep deletes the blobs that no manifest of the index refers to, unless they
+// were written or asked for a short while ago. It is called while nobody else can
+// change the index.
+func (l *Layout) sweep(i index) error {
+	used := map[string]bool{}
+	for _, d := range i.Manifests {
+		if err := l.mark(d, used); err != nil {
+			return err
+		}
+	}
+	files, err := os.ReadDir(l.path(blobFolder))
+	if err != nil {
+		return l.failed("read", err)
+	}
+	for _, f := range files {
+		if !used[f.Name()] {
+			l.expire(blobFolder, f)
+		}
+	}
+	return nil
+}
+
+// mark notes a blob and all that it refers to. What is no manifest of those kinds
+// that are known refers to nothing.
+func (l *Layout) mark(d v1.Descriptor, used map[string]bool) error {
+	if used[d.Digest.Hex] {
+		return nil
+	}
+	used[d.Digest.Hex] = true
+	if !d.MediaType.IsImage() && !d.MediaType.IsIndex() {
+		return nil
+	}
+	m, err := l.read(d.Digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // others may keep it elsewhere
+	}
+	if err != nil {
+		return err
+	}
+	for _, child := range m.refers() {
+		if err := l.mark(child, used); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads a manifest.
+func (l *Layout) read(digest v1.Hash) (manifest, error) {
+	var m manifest
+	text, err := os.ReadFile(l.blobPath(digest))
+	if err != nil {
+		return m, l.failed("read", err)
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, l.broken(filepath.Join(blobFolder, digest.Hex), err)
+	}
+	return m, nil
+}
+
+// sweepTemporary deletes what writers left that were killed.
+func (l *Layout) sweepTemporary() {
+	files, err := os.ReadDir(l.path(tempFolder))
+	if err != nil {
+		return // told by whoever writes into it
+	}
+	for _, f := range files {
+		l.expire(tempFolder, f)
+	}
+}
+
+// expire deletes a file that is old enough. One that cannot be deleted is in
+// nobody's way but that of who looks at the folder.
+func (l *Layout) expire(folder string, f fs.DirEntry) {
+	if info, err := f.Info(); err == nil && l.clock.Since(info.ModTime()) >= grace {
+		_ = os.Remove(l.path(folder + "/" + f.Name()))
+	}
+}
