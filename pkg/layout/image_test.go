@@ -120,12 +120,12 @@ func TestWhatIsWrongWithALayoutIsTold(t *testing.T) {
 		"name and the tag, or push the image first")
 	must(0, os.WriteFile(l.path(indexFile), []byte("{"), 0o600))
 	_, err = models.Register(t.Context(), "sentiment", file, image.ModelInfo{})
-	equal(t, "a broken index", err, "cannot list the versions in layout.localhost/models/sentiment: image layout "+
+	equal(t, "a broken index", err, "cannot list the tags in layout.localhost/models/sentiment: image layout "+
 		l.Folder()+": index.json is broken: unexpected end of JSON input: mend the file, or move the folder away to begin "+
 		"with an empty one")
 	must(0, os.RemoveAll(l.Folder()))
 	must(0, os.WriteFile(l.Folder(), nil, 0o600))
 	_, err = models.Register(t.Context(), "sentiment", file, image.ModelInfo{})
-	equal(t, "no folder", err, "cannot list the versions in layout.localhost/models/sentiment: image layout "+
+	equal(t, "no folder", err, "cannot list the tags in layout.localhost/models/sentiment: image layout "+
 		l.Folder()+": it cannot be read: not a directory: look at the folder, or name another one with AML_LAYOUT")
 }
