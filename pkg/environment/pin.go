@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 )
 
 // Pinned is an Environment whose images are known by digest.
@@ -50,6 +52,7 @@ func (e Environment) Pin(digests map[string]string) (Pinned, error) {
 	if err != nil {
 		return Pinned{}, err
 	}
+	e.Login = amlv1.ImageRegistry{}
 	out := Pinned{environment: e, packages: p, escape: d.escape, written: canonicalText(e.Dockerfile)}
 	pinned := map[string]string{}
 	var missing []error

@@ -6,6 +6,7 @@ package environment
 import (
 	"encoding/json"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -25,12 +26,23 @@ const micromamba = "docker.io/mambaorg/micromamba:2.0.5"
 // secrets are what a builder may give to a step that downloads: pip's
 // configuration, with indexes and passwords, and certificates to trust. Both may
 // be absent, and neither gets into the image.
-const secrets = "--mount=type=secret,id=pip.conf,target=/etc/pip.conf,required=false " +
-	"--mount=type=secret,id=ca.crt,target=/run/secrets/ca.crt,required=false"
+func secrets() []string {
+	return []string{
+		"--mount=type=secret,id=pip.conf,target=/etc/pip.conf,required=false",
+		"--mount=type=secret,id=ca.crt,target=/run/secrets/ca.crt,required=false",
+	}
+}
 
 // trust makes what downloads take the certificates, if there are any.
-const trust = "if [ -f /run/secrets/ca.crt ]; then export PIP_CERT=/run/secrets/ca.crt " +
-	"SSL_CERT_FILE=/run/secrets/ca.crt REQUESTS_CA_BUNDLE=/run/secrets/ca.crt; fi"
+func trust() []string {
+	return []string{
+		"set -eu; ca=/run/secrets/ca.crt;",
+		"if [ -f $ca ]; then export PIP_CERT=$ca SSL_CERT_FILE=$ca REQUESTS_CA_BUNDLE=$ca; fi;",
+	}
+}
+
+// pip puts packages into the prefix.
+const pip = "python -m pip install --no-cache-dir --disable-pip-version-check --no-input "
 
 // Dockerfile is the whole text to build, the same for the same Digest and base.
 // It needs no files beside it and nothing that Docker 20.10 does not know. What
@@ -47,11 +59,12 @@ func (p Pinned) Dockerfile() string {
 		t.begin()
 		t.condaSteps(p.packages)
 	}
-	if p.environment.Interpreter != "" {
-		t.line("ENV PATH=" + path.Dir(p.environment.Interpreter) + ":$PATH")
-	}
-	if p.packages.installs() {
+	switch {
+	case p.packages.installs():
+		t.line("ENV PATH=" + prefix + "/bin:$PATH")
 		t.line("USER 10001")
+	case p.environment.Interpreter != "":
+		t.line("ENV PATH=" + path.Dir(p.environment.Interpreter) + ":$PATH")
 	}
 	return t.b.String()
 }
@@ -71,6 +84,9 @@ func (t *text) begin() {
 	t.line(`SHELL ["/bin/sh", "-c"]`)
 }
 
+// note writes a comment.
+func (t *text) note(s string) { t.line("# " + s) }
+
 // run writes one instruction over several lines; each of them but the last goes
 // on at the next one.
 func (t *text) run(first string, more ...string) {
@@ -79,6 +95,12 @@ func (t *text) run(first string, more ...string) {
 		t.b.WriteString(" " + string(t.escape) + "\n    " + line)
 	}
 	t.b.WriteString("\n")
+}
+
+// download is run for a step that downloads; mounts are more than its secrets.
+func (t *text) download(mounts []string, steps ...string) {
+	lines := slices.Concat(secrets(), mounts, trust(), steps)
+	t.run(lines[0], lines[1:]...)
 }
 
 // atOnce is how much of a file one step writes: a kernel takes 128 KiB for a
@@ -109,15 +131,15 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 
 // pipSteps put pip's packages into a virtual environment.
 func (t *text) pipSteps(p Pinned) {
+	t.note("The packages, for pip.")
 	t.file(requirements, append(p.packages.options, p.packages.requirements...))
-	t.run(secrets, pythonStep(p)...)
-	install := []string{"set -eu; " + trust + ";"}
-	pip := prefix + "/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-input"
+	t.note("The base's own Python, if it is of the version asked for, else one that uv gets.")
+	t.download(nil, pythonStep(p)...)
+	var install []string
 	if len(p.packages.pip) > 0 {
-		install = append(install, pip+" "+quote("pip"+joined(p.packages.pip))+";")
+		install = append(install, prefix+"/bin/"+pip+quote("pip"+joined(p.packages.pip))+";")
 	}
-	t.run(secrets, append(install, pip+" --requirement "+requirements)...)
-	t.line("ENV PATH=" + prefix + "/bin:$PATH")
+	t.download(nil, append(install, prefix+"/bin/"+pip+"--requirement "+requirements)...)
 }
 
 // joined are bounds in pip's and uv's words.
@@ -129,44 +151,61 @@ func joined(bounds []bound) string {
 	return strings.Join(parts, ",")
 }
 
-// pythonStep makes the virtual environment: of the base's own Python if it is
-// such a one, else of one that uv gets.
+// pythonStep makes the virtual environment.
 func pythonStep(p Pinned) []string {
-	conditions, names := []string{"True"}, "python3 python"
+	names, condition := pythonNames(p), "True"
 	for _, b := range p.packages.python {
-		conditions = append(conditions, b.python())
+		condition += " and " + b.python()
+	}
+	condition = strings.TrimPrefix(condition, "True and ")
+	venv := "-m venv "
+	if !p.packages.own {
+		venv = "-m venv --system-site-packages "
+	}
+	wanted := quote(wantedPython(p.packages.python))
+	return []string{
+		"found=; for python in " + names + "; do",
+		"  if $python -c 'import ensurepip, sys, venv; v = sys.version_info; sys.exit(not (" + condition + "))' 2>/dev/null;",
+		"  then found=$python; break; fi;",
+		"done;",
+		`if [ -z "$found" ]; then`,
+		"  python3 -m venv /tmp/uv 2>/dev/null || {",
+		"    apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3-venv;",
+		"    rm -rf /tmp/uv /var/lib/apt/lists/*; python3 -m venv /tmp/uv;",
+		"  };",
+		"  /tmp/uv/bin/" + pip + "uv;",
+		"  export UV_PYTHON_INSTALL_DIR=" + pythons + " UV_NO_CACHE=1;",
+		"  /tmp/uv/bin/uv python install --no-bin " + wanted + ";",
+		"  found=$(/tmp/uv/bin/uv python find --managed-python " + wanted + ");",
+		"  rm -rf /tmp/uv;",
+		"fi;",
+		"$found " + venv + prefix,
+	}
+}
+
+// pythonNames are the commands that may be such a Python.
+func pythonNames(p Pinned) string {
+	if p.environment.Interpreter != "" {
+		return p.environment.Interpreter
+	}
+	names := "python3 python"
+	for _, b := range p.packages.python {
 		if parts := strings.Split(b.version, "."); len(parts) > 1 && strings.HasPrefix(b.operator, "=") {
 			names = "python" + strings.Join(parts[:2], ".") + " " + names
 		}
 	}
-	if p.environment.Interpreter != "" {
-		names = p.environment.Interpreter
+	return names
+}
+
+// wantedPython is what uv is asked for.
+func wantedPython(bounds []bound) string {
+	switch {
+	case len(bounds) == 0:
+		return "3"
+	case len(bounds) == 1 && strings.HasPrefix(bounds[0].operator, "="):
+		return bounds[0].version
 	}
-	venv := "-m venv"
-	if !p.packages.own {
-		venv += " --system-site-packages"
-	}
-	wanted := "3"
-	if len(p.packages.python) > 0 {
-		wanted = joined(p.packages.python)
-	}
-	return []string{
-		"set -eu; " + trust + "; found=;",
-		"for python in " + names + "; do",
-		"  if \"$python\" -c 'import ensurepip, sys, venv; v = sys.version_info; sys.exit(not (" +
-			strings.Join(conditions, " and ") + "))' 2>/dev/null; then found=$python; break; fi;",
-		"done;",
-		`if [ -z "$found" ]; then`,
-		"  python3 -m venv /tmp/uv 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends " +
-			"ca-certificates python3-venv && rm -rf /var/lib/apt/lists/* && python3 -m venv /tmp/uv; };",
-		"  /tmp/uv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-input uv;",
-		"  export UV_PYTHON_INSTALL_DIR=" + pythons + " UV_NO_CACHE=1;",
-		"  /tmp/uv/bin/uv python install --no-bin " + quote(wanted) + ";",
-		"  found=$(/tmp/uv/bin/uv python find --managed-python " + quote(wanted) + ");",
-		"  rm -rf /tmp/uv;",
-		"fi;",
-		`"$found" ` + venv + " " + prefix,
-	}
+	return joined(bounds)
 }
 
 // condaSteps put conda's packages into a prefix of their own, and pip's beside
@@ -187,19 +226,17 @@ func (t *text) condaSteps(p packages) {
 	if len(p.requirements) > 0 {
 		lines = append(lines, `- "pip"`)
 	}
+	t.note("The packages, for conda.")
 	t.file(condaFile, lines)
-	t.run(secrets+" --mount=type=bind,from="+micromamba+",source=/bin/micromamba,target=/run/micromamba",
-		"set -eu; "+trust+";",
+	t.download([]string{"--mount=type=bind,from=" + micromamba + ",source=/bin/micromamba,target=/run/micromamba"},
 		"export MAMBA_ROOT_PREFIX=/tmp/micromamba HOME=/tmp/micromamba;",
 		"/run/micromamba create --yes --quiet --prefix "+prefix+" --file "+condaFile+";",
 		"rm -rf /tmp/micromamba")
-	t.line("ENV PATH=" + prefix + "/bin:$PATH")
-	if len(p.requirements) == 0 {
-		return
+	if len(p.requirements) > 0 {
+		t.note("The packages, for pip.")
+		t.file(requirements, append(p.options, p.requirements...))
+		t.download(nil, prefix+"/bin/"+pip+"--requirement "+requirements)
 	}
-	t.file(requirements, append(p.options, p.requirements...))
-	t.run(secrets, "set -eu; "+trust+";",
-		prefix+"/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-input --requirement "+requirements)
 }
 
 // yamlText is a text as YAML and JSON write it in quotes.
