@@ -8,11 +8,14 @@ package armfake
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -114,6 +117,11 @@ type Server struct {
 	failures   []any
 	registered bool
 	serial     int
+
+	registries []*registry
+	runs       []*run
+	script     []Run
+	blobs      map[string][]byte
 }
 
 type fault struct {
@@ -129,15 +137,21 @@ func New(t testing.TB, o Options) *Server {
 	s := &Server{
 		t: t, o: o.withDefaults(), stopped: make(chan struct{}), registered: !o.Unregistered,
 		clusters: map[string]*cluster{}, operations: map[string]*operation{}, roles: map[string]any{},
+		blobs: map[string][]byte{},
 	}
 	s.routes = s.table()
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that are killed
 	// Each request has a connection of its own, so that a client sees each that drops.
 	s.http.Config.SetKeepAlivesEnabled(false)
+	own, err := certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.http.TLS = &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12}
 	s.http.StartTLS()
 	s.tokens = httptest.NewServer(http.HandlerFunc(s.token))
-	s.outside = newOutside(t)
+	s.outside = newOutside(t, s.here)
 	s.URL = s.http.URL
 	s.CAFile = filepath.Join(t.TempDir(), "arm-ca.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
@@ -173,8 +187,29 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Client is one that trusts the server and refuses any other host.
-func (s *Server) Client() *http.Client { return s.http.Client() }
+// Client is one that trusts the server, reaches the login servers of registries at
+// it, and refuses any other host.
+func (s *Server) Client() *http.Client {
+	roots := x509.NewCertPool()
+	roots.AddCert(s.http.Certificate())
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if s.here(address) == "" && address != s.http.Listener.Addr().String() {
+				return nil, fmt.Errorf("%s is not on this machine", address)
+			}
+			return new(net.Dialer).DialContext(ctx, network, s.http.Listener.Addr().String())
+		},
+	}}
+}
+
+// here is where on this machine a host is; empty if it is not.
+func (s *Server) here(host string) string {
+	if s.login(host) == nil {
+		return ""
+	}
+	return s.http.Listener.Addr().String()
+}
 
 // Env are the variables of a process that is to take the server for Azure.
 func (s *Server) Env() []string {
@@ -301,6 +336,14 @@ func authorized(r *http.Request) bool {
 
 // usual is the answer where nothing goes wrong.
 func (s *Server) usual(w http.ResponseWriter, r *http.Request) {
+	if on := s.login(r.Host); on != nil {
+		s.loginServer(w, r, on)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/storage/") {
+		s.storage(w, r)
+		return
+	}
 	if !authorized(r) {
 		w.Header().Set("WWW-Authenticate",
 			`Bearer authorization_uri="https://login.microsoftonline.com/", error="invalid_token"`)
@@ -325,47 +368,4 @@ func (s *Server) usual(w http.ResponseWriter, r *http.Request) {
 	}
 	refuse(w, http.StatusNotFound, "InvalidResourceType",
 		fmt.Sprintf("The server for tests has nothing at %s %s.", r.Method, r.URL.Path))
-}
-
-// say answers with a body of JSON.
-func say(w http.ResponseWriter, status int, body string) {
-	if body != "" {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	}
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body) // a client that is gone
-}
-
-func sayJSON(w http.ResponseWriter, status int, v any) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		status, text = http.StatusInternalServerError, []byte(err.Error())
-	}
-	say(w, status, string(text))
-}
-
-// refuse is an error of the resource manager's front, which wraps it.
-func refuse(w http.ResponseWriter, status int, code, message string) {
-	w.Header().Set("X-Ms-Failure-Cause", "gateway")
-	sayJSON(w, status, map[string]any{"error": map[string]any{"code": code, "message": message}})
-}
-
-// unreadable is the answer to a body that is no JSON.
-func unreadable(w http.ResponseWriter) {
-	refuse(w, http.StatusBadRequest, "InvalidRequestContent",
-		"The request content was invalid and could not be deserialized.")
-}
-
-// refuseAKS is an error of AKS, which does not wrap it.
-func refuseAKS(w http.ResponseWriter, status int, code, message string) {
-	sayJSON(w, status, map[string]any{"code": code, "details": nil, "message": message, "subcode": ""})
-}
-
-// drop closes the connection without an answer.
-func drop(w http.ResponseWriter) {
-	if h, ok := w.(http.Hijacker); ok {
-		if c, _, err := h.Hijack(); err == nil {
-			_ = c.Close()
-		}
-	}
 }

@@ -4,6 +4,8 @@
 package armfake
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -24,10 +26,15 @@ type outside struct {
 	asked []string
 }
 
-func newOutside(t testing.TB) *outside {
+// newOutside has a proxy that leads to what here knows on this machine.
+func newOutside(t testing.TB, here func(host string) string) *outside {
 	t.Helper()
 	o := &outside{}
 	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if to := here(r.Host); to != "" && r.Method == http.MethodConnect {
+			tunnel(w, to)
+			return
+		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.asked = append(o.asked, r.Method+" "+r.Host)
@@ -42,6 +49,27 @@ func newOutside(t testing.TB) *outside {
 		}
 	})
 	return o
+}
+
+// tunnel leads a connection to an address of this machine.
+func tunnel(w http.ResponseWriter, to string) {
+	there, err := net.Dial("tcp", to)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer there.Close()
+	w.WriteHeader(http.StatusOK)
+	client, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer client.Close()
+	go func() {
+		_, _ = io.Copy(there, buffered) // either end may close
+		_ = there.Close()
+	}()
+	_, _ = io.Copy(client, there)
 }
 
 // token answers as the endpoint of a managed identity does.

@@ -27,6 +27,9 @@ func (s *Server) table() []route {
 		cluster      = group + aks + "/managedClusters/([^/]+)"
 		pool         = cluster + "/agentPools/([^/]+)"
 		vm           = subscription + "/providers/Microsoft.Compute"
+		acr          = subscription + "/providers/Microsoft.ContainerRegistry/registries"
+		images       = group + "/providers/Microsoft.ContainerRegistry/registries/([^/]+)"
+		run          = images + "/runs/([^/]+)"
 		role         = "(.*)/providers/Microsoft.Authorization/roleAssignments/([^/]+)"
 	)
 	at := func(method, path string, answer func(http.ResponseWriter, *http.Request, []string)) route {
@@ -49,6 +52,12 @@ func (s *Server) table() []route {
 		at(http.MethodPost, subscription+"/providers/([^/]+)/register", s.register),
 		at(http.MethodGet, vm+"/skus", s.skus),
 		at(http.MethodGet, vm+"/locations/([^/]+)/usages", s.usages),
+		at(http.MethodGet, acr, s.listRegistries),
+		at(http.MethodPost, images+"/listBuildSourceUploadUrl", s.uploadURL),
+		at(http.MethodPost, images+"/scheduleRun", s.scheduleRun),
+		at(http.MethodGet, run, s.getRun),
+		at(http.MethodPost, run+"/cancel", s.cancelRun),
+		at(http.MethodPost, run+"/listLogSasUrl", s.logURL),
 		at(http.MethodGet, group, s.group),
 		at(http.MethodPut, role, s.putRole),
 		at(http.MethodGet, role, s.getRole),
