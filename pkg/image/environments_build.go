@@ -185,7 +185,7 @@ func (c *construction) whose(ctx context.Context, theirs claim) string {
 		}
 		return r
 	}, m.Annotations[claimedBy])
-	return cmp.Or(strings.TrimSpace(by[:min(len(by), longest)]), somebody)
+	return cmp.Or(strings.TrimSpace(strings.ToValidUTF8(by[:min(len(by), longest)], "")), somebody)
 }
 
 // bury ends a claim of somebody who cannot do so.
@@ -194,12 +194,11 @@ func (c *construction) bury(ctx context.Context, theirs claim) error {
 	if err != nil {
 		return explain(err, "read", c.repo.Tag(theirs.tag()).Name())
 	}
-	if _, err := c.put(ctx, theirs.leaving().tag(), emptyArtifact(got.Manifest)); err != nil {
-		return err
+	_, err = c.put(ctx, theirs.leaving().tag(), emptyArtifact(got.Manifest))
+	if gone := c.remove(ctx, got.Digest, theirs.leaving().tag(), theirs.tag()); gone == nil {
+		return nil // a disk that is full takes no tag, but loses one
 	}
-	// Where nothing can be deleted, that it left is enough.
-	_ = c.remove(ctx, got.Digest, theirs.leaving().tag(), theirs.tag())
-	return nil
+	return err
 }
 
 // contend claims the environment and, if nobody else does, has it built.
@@ -244,9 +243,8 @@ func (c *construction) renew(ctx context.Context, mine claim) (stop func()) {
 func (c *construction) leave(ctx context.Context, mine claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimPatience)
 	defer cancel()
-	if err := c.write(ctx, mine.leaving()); err != nil {
-		return // it is taken for dead in a while
-	}
+	// What can neither be written nor deleted is taken for dead in a while.
+	_ = c.write(ctx, mine.leaving())
 	beaten := mine
 	beaten.beat = 1
 	c.release(ctx, claims{mine, beaten})

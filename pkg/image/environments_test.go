@@ -12,12 +12,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	clocktesting "k8s.io/utils/clock/testing"
 )
 
 const anEnvironment = "1a2b3c4d5e6f1a2b3c4d5e6f1a2b3c4d5e6f1a2b3c4d5e6f1a2b3c4d5e6f1a2b"
@@ -124,7 +121,7 @@ func TestOfTenAtOnceOneBuilds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorkshop(t)
-			w.Options.Clock = stepping{clocktesting.NewFakeClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+			w.Options.Clock = timeless()
 			w.fail(func(answer http.ResponseWriter, r *http.Request) bool {
 				shuffle()
 				refuses := !c.deletes && r.Method == http.MethodDelete
@@ -168,5 +165,3 @@ func TestAFailedBuildLeavesItToTheNext(t *testing.T) {
 	equal(t, "tags", len(w.tags(t)), 0)
 	equal(t, "next", must(w.ensure(t.Context())).Built, true)
 }
-
-var _ = remote.Head

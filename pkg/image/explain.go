@@ -114,11 +114,21 @@ func answered(answer *transport.Error, host string) (what, advice string) {
 		return "the registry has had too many requests (429)", "wait a few minutes, then try again; a login raises the limit"
 	case code == http.StatusRequestEntityTooLarge:
 		return "a layer is too large for the registry (413)", "raise the limit of the registry or of the proxy before it"
+	case isFull(answer):
+		return fmt.Sprintf("the registry's disk is full (%d)", code), "make room there, then try again"
 	case code >= http.StatusInternalServerError:
 		return fmt.Sprintf("the registry failed (%d)", code), "try again later; if it stays, look at the registry's logs"
 	default:
 		return fmt.Sprintf("the registry refused it (%d%s)", code, details(answer)), "see what the registry's logs say"
 	}
+}
+
+// isFull tells whether a registry has no room left. Most say so only in the text
+// of an error of another kind.
+func isFull(answer *transport.Error) bool {
+	text := strings.ToLower(answer.Error())
+	return answer.StatusCode == http.StatusInsufficientStorage || answer.StatusCode >= http.StatusInternalServerError &&
+		(strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error()))
 }
 
 func hasCode(answer *transport.Error, code transport.ErrorCode) bool {
@@ -163,12 +173,12 @@ func unreached(err error, host string) (what, advice string) {
 	case errors.As(err, &hostname), errors.As(err, &invalid):
 		return "the certificate of " + host + " is not valid", "check the name of the registry, and the clock: " +
 			oneLine(lastError(err))
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return "the registry " + host + " speaks plain HTTP, which others can read on the way",
-			"use one with TLS, or allow this one with --insecure-registry"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		return host + " broke the connection off", "try again; if it stays, look at the registry's logs"
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return "the registry " + host + " speaks plain HTTP, which others can read on the way",
+			"use one with TLS, or allow this one with --insecure-registry"
 	case strings.Contains(err.Error(), "error verifying sha256 checksum"):
 		return "what came is not what its digest says", "try again; if it stays, something on the way changes it"
 	case isTimeout(err):

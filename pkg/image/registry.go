@@ -5,7 +5,6 @@ package image
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -30,16 +29,7 @@ func Resolve(ctx context.Context, ref string, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	opts := o.remoteOptions(ctx, newTransport(o))
-	desc, err := remote.Head(parsed, opts...)
-	var answer *transport.Error
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusMethodNotAllowed {
-		// Some registries only know GET.
-		var got *remote.Descriptor
-		if got, err = remote.Get(parsed, opts...); err == nil {
-			desc = &got.Descriptor
-		}
-	}
+	desc, err := remote.Head(parsed, o.remoteOptions(ctx, newTransport(o))...)
 	if err != nil {
 		return "", explain(err, "look up", ref)
 	}
@@ -177,6 +167,9 @@ func (t *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &plainHTTPError{host: r.URL.Host}
 	}
 	answer, err := t.next.RoundTrip(r)
+	if err == nil && r.Method == http.MethodHead && answer.StatusCode == http.StatusMethodNotAllowed {
+		answer, err = t.headByGet(r, answer)
+	}
 	if err == nil && answer.StatusCode == http.StatusTooManyRequests {
 		t.obey(r, answer.Header.Get("Retry-After"))
 	}

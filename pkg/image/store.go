@@ -59,12 +59,6 @@ func (s store) put(ctx context.Context, tag string, a artifact) (v1.Hash, error)
 // digestOf is that of the manifest under a tag.
 func (s store) digestOf(ctx context.Context, tag string) (v1.Hash, error) {
 	desc, err := remote.Head(s.repo.Tag(tag), s.options(ctx)...)
-	if statusOf(err) == http.StatusMethodNotAllowed {
-		var got *remote.Descriptor
-		if got, err = remote.Get(s.repo.Tag(tag), s.options(ctx)...); err == nil {
-			return got.Digest, nil
-		}
-	}
 	if err != nil {
 		return v1.Hash{}, explain(err, "look up", s.repo.Tag(tag).Name())
 	}
