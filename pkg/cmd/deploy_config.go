@@ -176,8 +176,12 @@ func (p *plan) code(o *options, f *deployFlags) error {
 		}
 	}
 	if f.image == "" && p.source.Environment == "" {
-		return usageError{errors.New("no environment to run in: name an image that has the packages with " +
-			"--environment-image or AML_ENVIRONMENT_IMAGE")}
+		made, findings := environmentOf(config, code)
+		o.warn(findings)
+		if err := findings.Err(); err != nil {
+			return err
+		}
+		p.environment = &made
 	}
 	if f.image == "" {
 		o.note(config.Remarks())

@@ -13,11 +13,23 @@ import (
 // build makes the image of the version, or finds the digest of a ready one. A
 // dry run pushes nothing, but names the image that would be pushed by its digest.
 func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun release.DryRun) error {
-	opts := f.access(o, "image")
+	opts, err := f.access(o, "image")
+	if err != nil {
+		return err
+	}
 	if f.image != "" {
 		pinned, err := image.Resolve(ctx, f.image, opts)
 		p.version.Image = pinned
 		return err
+	}
+	p.source.Environment, err = o.environmentImage(ctx, p, &f.sourceFlags, dryRun != release.DryRunNone)
+	if err != nil {
+		return err
+	}
+	if p.source.Environment == "" {
+		p.version.Image = unbuilt(f.path(p.endpoint))
+		o.tell("image: the environment is in no registry and is not built in a dry run: zeros stand for the image's digest")
+		return nil
 	}
 	pack := image.Package
 	if dryRun != release.DryRunNone {

@@ -13,6 +13,7 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
+	"github.com/kubectl-aml/kubectl-aml/pkg/environment"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
 
@@ -35,6 +36,9 @@ type plan struct {
 	variables map[string]string
 	// source is what the image is made of, unless one is given ready.
 	source image.Source
+	// environment is what the image of source is built upon; nil when the image is
+	// named.
+	environment *environment.Environment
 	// delta is what changes of a version that is there; nil for a version that
 	// is described in full.
 	delta *amlv1.DeploymentConfig

@@ -18,6 +18,7 @@ import (
 // sourceFlags say what a version is made of.
 type sourceFlags struct {
 	registryFlags
+	builderFlags
 	models, modelMetadata         []string
 	inferenceConfig, deployConfig string
 	entryScript, sourceDirectory  string
@@ -65,7 +66,8 @@ func (s *sourceFlags) addImage(c *cobra.Command, getenv func(string) string) {
 	f := c.Flags()
 	f.StringVar(&s.environmentImage, "environment-image", getenv("AML_ENVIRONMENT_IMAGE"),
 		"Image with Python, the packages and the scoring server (default: the inference config's base image if it "+
-			"has everything, else $AML_ENVIRONMENT_IMAGE)")
+			"has everything, else $AML_ENVIRONMENT_IMAGE, else the environment that the inference config describes)")
+	s.builderFlags.add(c, getenv)
 	f.BoolVar(&s.relativeToFile, "relative-to-file", false, "Take the paths in a config file from the file's folder; "+
 		"Azure ML took them from the working directory")
 	f.StringVar(&s.image, "image", "", "Ready image to deploy as it is, instead of code and models")
@@ -95,6 +97,8 @@ func (f *deployFlags) check() error {
 		return usageError{errors.New("--image brings its model with it: leave out --model, or the image")}
 	case f.hasParts() && !f.hasCode():
 		return f.partsError()
+	case f.image == "" && f.builderFlags.check() != nil:
+		return f.builderFlags.check()
 	case f.image == "" && f.registry == "":
 		return usageError{errors.New("no registry to push the image to: name one with --registry or AML_REGISTRY, " +
 			"or a ready image with --image")}

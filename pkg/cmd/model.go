@@ -49,7 +49,8 @@ func (m *modelCommand) open() (image.Models, error) {
 	if m.registry == "" {
 		return image.Models{}, usageError{errors.New("no registry to look into: name one with --registry or AML_REGISTRY")}
 	}
-	return image.Models{Registry: m.registry, Options: m.access(m.options, "model")}, nil
+	access, err := m.access(m.options, "model")
+	return image.Models{Registry: m.registry, Options: access}, err
 }
 
 // named is open with the model that the arguments name.

@@ -6,8 +6,12 @@ package cmd
 import (
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/spf13/cobra"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/acr"
+	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
 
@@ -15,6 +19,7 @@ import (
 type registryFlags struct {
 	registry         string
 	insecureRegistry bool
+	ca               []string
 }
 
 // add gives c the flags; what says what they are for.
@@ -23,6 +28,7 @@ func (r *registryFlags) add(c *cobra.Command, getenv func(string) string, what s
 	f.StringVar(&r.registry, "registry", getenv("AML_REGISTRY"), what+", as HOST[/PATH] (default: $AML_REGISTRY)")
 	f.BoolVar(&r.insecureRegistry, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
 		"on this machine")
+	f.StringArrayVar(&r.ca, "registry-ca", nil, "File with certificates in PEM that registries are trusted by too; repeatable")
 }
 
 // path is where what has the name belongs.
@@ -30,9 +36,51 @@ func (r *registryFlags) path(name string) string {
 	return strings.TrimSuffix(r.registry, "/") + "/" + name
 }
 
-// access is how registries are reached. What goes on there is told, with what it
-// is about before it.
-func (r *registryFlags) access(o *options, about string) image.Options {
-	return image.Options{Insecure: r.insecureRegistry, Clock: o.Clock,
+// host is that of the registry.
+func (r *registryFlags) host() string {
+	host, _, _ := strings.Cut(r.registry, "/")
+	return host
+}
+
+// access is how registries are reached, with logins beside those of Docker's
+// configuration. What goes on there is told, with what it is about before it.
+func (r *registryFlags) access(o *options, about string, logins ...amlv1.ImageRegistry) (image.Options, error) {
+	keychain, err := image.Keychain(o.Clock, logins, azureKeychain{o})
+	opts := image.Options{Insecure: r.insecureRegistry, Clock: o.Clock, Keychain: keychain,
 		Log: func(line string) { o.tell("%s: %s", about, line) }}
+	for _, file := range r.ca {
+		opts.CAFiles = append(opts.CAFiles, o.path(file))
+	}
+	return opts, err
+}
+
+// azureKeychain signs in to Azure when a registry of Azure's is spoken to, and not
+// before.
+type azureKeychain struct{ o *options }
+
+// Resolve has nothing for the registries of others.
+func (k azureKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
+	if !acr.Server(r.RegistryStr()) {
+		return authn.Anonymous, nil
+	}
+	access := azureFor(k.o, r.RegistryStr())
+	credential, err := access.credential(k.o, "")
+	if err != nil {
+		k.o.tell("note: not signed in to %s: %v", r.RegistryStr(), err)
+		return authn.Anonymous, nil
+	}
+	return acr.Keychain(credential, acr.KeychainOptions{Clock: k.o.Clock,
+		Tell: func(line string) { k.o.tell("note: %s", line) }}).Resolve(r)
+}
+
+// azureFor is how Azure is reached for one of its registries.
+func azureFor(o *options, host string) *azureAccess {
+	a := &azureAccess{cloud: aks.Clouds()[0], endpoint: o.Getenv("AML_ARM_ENDPOINT")}
+	switch {
+	case strings.HasSuffix(host, ".cn"):
+		a.cloud = "AzureChinaCloud"
+	case strings.HasSuffix(host, ".us"):
+		a.cloud = "AzureUSGovernment"
+	}
+	return a
 }

@@ -113,7 +113,7 @@ func NewRoot(env Env) *cobra.Command {
 		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o)},
 		"change":  {newPromote(o), newUndo(o), newUpdate(o), newScale(o), newRestart(o), newEdit(o)},
 		"look":    {newGet(o), newStatus(o), newDiff(o), newHistory(o), newLogs(o), newRender(o)},
-		"files":   {newInit(o), newValidate(o), newExplain(o), newImport(o)},
+		"files":   {newInit(o), newValidate(o), newBuild(o), newExplain(o), newImport(o)},
 		"call":    {newInvoke(o), newKeys(o)},
 		"compute": {newCompute(o)},
 		"azure":   {newService(o), newEndpoint(o), newComputeTarget(o)},

@@ -139,14 +139,10 @@ func plainName(name string) string {
 	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
 }
 
-// noEnvironment stands for the environment image where none is named.
-const noEnvironment = "none"
-
 // run reads everything, as deploy does, and keeps what is found.
 func (v *validation) run(ctx context.Context) {
 	var warned amlv1.Findings
 	v.warned = &warned
-	v.flags.environmentImage = cmp.Or(v.flags.environmentImage, noEnvironment)
 	for _, file := range v.deployFiles {
 		v.flags.deployConfig = file
 		config, err := v.deploymentConfig(v.flags)
@@ -206,17 +202,20 @@ func (v *validation) script(ctx context.Context) {
 
 // registries are asked whether they are there and have the environment image.
 func (v *validation) registries(ctx context.Context) {
-	opts := v.flags.access(&v.options, "image")
-	environment := cmp.Or(v.plan.source.Environment, v.flags.environmentImage)
+	opts, err := v.flags.access(&v.options, "image")
+	if err != nil {
+		v.failed(err)
+		return
+	}
 	switch {
 	case v.flags.image != "":
 		_, err := image.Resolve(ctx, v.flags.image, opts)
 		v.failed(err)
 		return
-	case environment == noEnvironment:
-		v.tell("note: no environment image is named with --environment-image or AML_ENVIRONMENT_IMAGE: none was looked up")
-	default:
-		_, err := image.Resolve(ctx, environment, opts)
+	case v.plan.environment != nil:
+		v.environment(ctx)
+	case v.plan.source.Environment != "":
+		_, err := image.Resolve(ctx, v.plan.source.Environment, opts)
 		v.failed(err)
 	}
 	if v.flags.registry == "" {
@@ -231,6 +230,26 @@ func (v *validation) registries(ctx context.Context) {
 }
 
 // registered tells whether there are models in registries.
+// environment looks up what the environment starts from and, if a registry is named,
+// whether the environment is there.
+func (v *validation) environment(ctx context.Context) {
+	s, err := v.site(&v.flags.sourceFlags, *v.plan.environment)
+	if err != nil {
+		v.failed(err)
+		return
+	}
+	pinned, err := s.pin(ctx, *v.plan.environment)
+	if err != nil || v.flags.registry == "" {
+		v.failed(err)
+		return
+	}
+	found, err := s.find(ctx, pinned)
+	v.failed(err)
+	if err == nil && found == "" {
+		v.tell("note: the environment is in no registry: deploy builds it")
+	}
+}
+
 func (v *validation) registered() bool {
 	return slices.ContainsFunc(v.plan.source.Models, func(m image.Model) bool {
 		_, artifact := m.Artifact()

@@ -14,8 +14,8 @@ import (
 // version is stamped by the linker: -X …/pkg/cmd.version=v1.2.3.
 var version = "v0.0.0-dev"
 
-// build is what -o json tells of the program.
-type build struct {
+// buildInfo is what -o json tells of the program.
+type buildInfo struct {
 	Version  string `json:"version"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
@@ -32,7 +32,7 @@ func newVersion(o *options) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+			b := buildInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 			l := printer.Listing{Object: b, Columns: []printer.Column{{Name: "Version"}}}
 			if format == printer.Table {
 				o.answer("kubectl-aml %s (%s, %s)", b.Version, b.Go, b.Platform)

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
+	"github.com/kubectl-aml/kubectl-aml/pkg/build"
+	"github.com/kubectl-aml/kubectl-aml/pkg/environment"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+)
+
+// environmentOf says what the environment of an inference config is made of.
+func environmentOf(config amlv1.InferenceConfig, code amlv1.Code) (environment.Environment, amlv1.Findings) {
+	return environment.Of(config, func(string) ([]byte, error) { return os.ReadFile(code.CondaFile) })
+}
+
+// site is where an environment is looked for and, if it is nowhere, built.
+type site struct {
+	*options
+	registry *registryFlags
+	builder  *builderFlags
+	access   image.Options
+}
+
+func (o *options) site(f *sourceFlags, e environment.Environment) (site, error) {
+	var logins []amlv1.ImageRegistry
+	if e.Login.Password != "" {
+		logins = append(logins, e.Login)
+	}
+	access, err := f.access(o, "environment", logins...)
+	return site{options: o, registry: &f.registryFlags, builder: &f.builderFlags, access: access}, err
+}
+
+// pin looks up what the environment starts from.
+func (s site) pin(ctx context.Context, e environment.Environment) (environment.Pinned, error) {
+	digests := map[string]string{}
+	var errs []error
+	for _, base := range e.Bases() {
+		var err error
+		digests[base], err = image.Resolve(ctx, base, s.access)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return environment.Pinned{}, err
+	}
+	return e.Pin(digests)
+}
+
+func (s site) environments() image.Environments {
+	return image.Environments{Registry: s.registry.registry, Global: s.builder.global, Options: s.access, Builder: s.Holder}
+}
+
+// find returns the image of an environment; empty if it has to be built.
+func (s site) find(ctx context.Context, p environment.Pinned) (string, error) {
+	if ready, ok := p.Ready(); ok {
+		return ready, nil
+	}
+	found, err := s.environments().Find(ctx, p.Digest())
+	return found.Reference, err
+}
+
+// ensure returns the image of an environment, which is built if it is in no
+// registry.
+func (s site) ensure(ctx context.Context, e environment.Environment, p environment.Pinned) (string, error) {
+	if ready, ok := p.Ready(); ok {
+		return ready, nil
+	}
+	var result build.Result
+	found, err := s.environments().Ensure(ctx, p.Digest(), func(ctx context.Context) (v1.Image, error) {
+		builder, err := s.builder.open(ctx, s.options, s.registry)
+		if err != nil {
+			return nil, err
+		}
+		s.tell("environment: built with %s; the next deployment finds it", builder.Name())
+		result, err = builder.Build(ctx, build.Request{
+			Name: p.Digest(), Dockerfile: p.Dockerfile(), Platform: p.Target(), Secrets: s.builder.secrets(s.options),
+			Keychain: s.access.Keychain, Log: func(line string) { s.tell("build: %s", line) },
+		})
+		return result.Image, err
+	})
+	if result.Close != nil {
+		err = errors.Join(err, result.Close())
+	}
+	if err == nil && e.Name != "" {
+		s.tell("environment: %s is %s", e.Name, found.Reference)
+	}
+	return found.Reference, err
+}
+
+// unbuilt stands for the digest of an image that a dry run cannot know.
+func unbuilt(repository string) string { return repository + "@sha256:" + strings.Repeat("0", 64) }
+
+// environmentImage is the image that the layers are put on. In a dry run nothing
+// is built, and it is empty if something would be.
+func (o *options) environmentImage(ctx context.Context, p *plan, f *sourceFlags, dry bool) (string, error) {
+	if p.environment == nil {
+		return p.source.Environment, nil
+	}
+	s, err := o.site(f, *p.environment)
+	if err != nil {
+		return "", err
+	}
+	pinned, err := s.pin(ctx, *p.environment)
+	if err != nil {
+		return "", fmt.Errorf("the environment's base: %w", err)
+	}
+	if dry {
+		return s.find(ctx, pinned)
+	}
+	return s.ensure(ctx, *p.environment, pinned)
+}
