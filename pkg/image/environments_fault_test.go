@@ -130,29 +130,42 @@ func TestEnvironmentsRefuse(t *testing.T) {
 		`registry "https://x" is not valid: write it as HOST or HOST/PATH in lower case, such as example.azurecr.io`)
 }
 
-// breaker breaks the uploads of one blob, and counts the bytes of all.
+// breaker breaks the uploads of one blob, as soon as another is there, and counts
+// how often each was sent.
 type breaker struct {
 	size   int64
+	other  v1.Hash
 	breaks int
 	how    func(http.ResponseWriter)
 
-	mu   sync.Mutex
-	sent map[int64]int
+	there chan struct{}
+	once  sync.Once
+	mu    sync.Mutex
+	sent  map[int64]int
 }
 
 func (b *breaker) answer(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodPatch {
+	if r.Method == http.MethodPut && r.URL.Query().Get("digest") == b.other.String() {
+		b.once.Do(func() { close(b.there) })
+	}
+	if r.Method != http.MethodPatch || !b.count(r.ContentLength) {
 		return false
 	}
+	_, _ = io.CopyN(io.Discard, r.Body, b.size/2)
+	<-b.there
+	b.how(w)
+	return true
+}
+
+// count tells whether an upload is to be broken.
+func (b *breaker) count(size int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.sent[r.ContentLength]++
-	if r.ContentLength != b.size || b.breaks == 0 {
+	b.sent[size]++
+	if size != b.size || b.breaks == 0 {
 		return false
 	}
 	b.breaks--
-	_, _ = io.CopyN(io.Discard, r.Body, b.size/2)
-	b.how(w)
 	return true
 }
 
@@ -167,31 +180,37 @@ func sized(t *testing.T) (img v1.Image, small, large int64) {
 
 func TestWhatBreaksAPushIsSurvivedOrTold(t *testing.T) {
 	t.Parallel()
-	full := func(status int) func(http.ResponseWriter) {
-		return func(w http.ResponseWriter) {
-			w.WriteHeader(status)
-			_, _ = io.WriteString(w, `{"errors":[{"code":"UNKNOWN","message":"unknown error",`+
-				`"detail":"write /var/lib/registry/data: no space left on device"}]}`)
-		}
+	status := func(code int) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { w.WriteHeader(code) }
+	}
+	// The distribution registry's own words.
+	full := func(w http.ResponseWriter) {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"UNKNOWN","message":"unknown error",`+
+			`"detail":"write /var/lib/registry/docker/registry/v2/data: no space left on device"}]}`)
 	}
 	for name, c := range map[string]struct {
 		how    func(http.ResponseWriter)
 		breaks int
 		want   string
 	}{
-		"one reset in the middle":  {reset, 1, ""},
-		"one failure":              {func(w http.ResponseWriter) { w.WriteHeader(503) }, 1, ""},
-		"nothing but resets":       {reset, 99, "HOST broke the connection off: try again; if it stays, look at the registry's logs"},
-		"a disk that is full":      {full(500), 99, "the registry's disk is full (500): make room there, then try again"},
-		"one that says so by code": {func(w http.ResponseWriter) { w.WriteHeader(507) }, 99, "the registry's disk is full (507): make room there, then try again"},
-		"no right to push": {func(w http.ResponseWriter) { w.WriteHeader(403) }, 99, "the login does not allow it (403): " +
+		"one reset in the middle": {reset, 1, ""},
+		"one failure":             {status(503), 1, ""},
+		"nothing but resets": {reset, 99, "HOST broke the connection off: try again; " +
+			"if it stays, look at the registry's logs"},
+		"nothing but failures": {status(502), 99, "the registry failed (502): try again later; " +
+			"if it stays, look at the registry's logs"},
+		"a disk that is full":      {full, 99, "the registry's disk is full (500): make room there, then try again"},
+		"one that says so by code": {status(507), 99, "the registry's disk is full (507): make room there, then try again"},
+		"no right to push": {status(403), 99, "the login does not allow it (403): " +
 			`ask for the right to it, or log in as somebody else with "docker login HOST"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorkshop(t)
 			img, small, large := sized(t)
-			b := &breaker{size: large, breaks: c.breaks, how: c.how, sent: map[int64]int{}}
+			b := &breaker{size: large, other: must(must(img.Layers())[0].Digest()), breaks: c.breaks, how: c.how,
+				there: make(chan struct{}), sent: map[int64]int{}}
 			w.fail(b.answer)
 			build := func(context.Context) (v1.Image, error) { return img, nil }
 			_, err := w.Ensure(t.Context(), anEnvironment, build)
