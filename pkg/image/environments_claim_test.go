@@ -47,8 +47,8 @@ func TestTheClaimOfAKilledBuilderIsTakenOver(t *testing.T) {
 	start := w.Options.Clock.Now()
 	found := must(w.ensure(t.Context()))
 	equal(t, "built", found.Built, true)
-	if waited := w.Options.Clock.Since(start); waited < claimDead*claimPoll || waited > 2*claimDead*claimPoll {
-		t.Errorf("waited for %s", waited)
+	if waited := w.Options.Clock.Since(start); waited < claimDead*claimPoll {
+		t.Errorf("waited for %s only", waited)
 	}
 	equal(t, "told", strings.Split(w.told(), "\n")[1:3], []string{
 		"environment 1a2b3c4d5e6f: other@there builds it: waiting for the image",

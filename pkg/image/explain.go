@@ -88,7 +88,9 @@ func explain(err error, doing, image string) error {
 	}
 	e := &RegistryError{Doing: doing, Name: image, Err: err}
 	var answer *transport.Error
-	if errors.As(err, &answer) {
+	var authority x509.UnknownAuthorityError
+	// On this machine plain HTTP is tried after TLS: what comes of that is not why.
+	if errors.As(err, &answer) && !errors.As(err, &authority) {
 		e.Status = answer.StatusCode
 		e.what, e.Advice = answered(answer, host(image))
 	} else {
