@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"k8s.io/utils/clock"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+)
+
+// hasty is a clock on which one waits an eighth of the time.
+type hasty struct{ clock.RealClock }
+
+func (h hasty) NewTimer(d time.Duration) clock.Timer { return h.RealClock.NewTimer(d / 8) }
+
+// gate is a way to the real registry on which things can go wrong.
+type gate struct {
+	host string
+	// closed lets nothing through any more.
+	closed atomic.Bool
+	// resets is how many uploads of more than 100 kB are yet to be cut.
+	resets atomic.Int32
+
+	mu sync.Mutex
+	// sent counts the uploads by their size.
+	sent map[int64]int
+}
+
+func newGate(t *testing.T) *gate {
+	t.Helper()
+	g := &gate{sent: map[int64]int{}}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: os.Getenv(registryVar)})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch {
+			g.mu.Lock()
+			g.sent[r.ContentLength]++
+			g.mu.Unlock()
+		}
+		if g.closed.Load() || r.Method == http.MethodPatch && r.ContentLength > 100_000 && g.resets.Add(-1) >= 0 {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_ = c.Close()
+			}
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	g.host = strings.TrimPrefix(server.URL, "http://")
+	return g
+}
+
+// uploads returns the uploads since the last call, by their size.
+func (g *gate) uploads() map[int64]int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sent := g.sent
+	g.sent = map[int64]int{}
+	return sent
+}
+
+// newDigest is one that no other test has.
+func newDigest(t *testing.T) string {
+	t.Helper()
+	secret := make([]byte, 32)
+	_, err := rand.Read(secret)
+	must(t, err)
+	return hex.EncodeToString(secret)
+}
+
+func environmentImage(t *testing.T) v1.Image {
+	t.Helper()
+	small, err := random.Image(1000, 1)
+	must(t, err)
+	layers, err := small.Layers()
+	must(t, err)
+	kind, err := layers[0].MediaType()
+	must(t, err)
+	large, err := random.Layer(500_000, kind)
+	must(t, err)
+	img, err := mutate.AppendLayers(small, large)
+	must(t, err)
+	file, err := img.ConfigFile()
+	must(t, err)
+	file.OS, file.Architecture = "linux", "amd64"
+	img, err = mutate.ConfigFile(img, file)
+	must(t, err)
+	return img
+}
+
+// Of people who want an environment at once, one builds it; killed in the middle,
+// another one does. What breaks on the way is sent again, and only that.
+func TestAnEnvironmentIsBuiltOnce(t *testing.T) {
+	t.Parallel()
+	const path = "/e2e-environments"
+	g, img, digest := newGate(t), environmentImage(t), newDigest(t)
+	people := image.Environments{Registry: g.host + path, Builder: "second@there", Options: image.Options{Clock: hasty{}}}
+	var told bytes.Buffer
+	var mu sync.Mutex
+	people.Options.Log = func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told.WriteString(line + "\n")
+	}
+
+	// The first builder is cut off, so that it can neither renew nor end its claim.
+	first, cut := people, newGate(t)
+	first.Registry, first.Builder, first.Options.Log = cut.host+path, "first@here", nil
+	_, err := first.Ensure(t.Context(), digest, func(context.Context) (v1.Image, error) {
+		cut.closed.Store(true)
+		return nil, errors.New("killed")
+	})
+	if err == nil || err.Error() != "killed" {
+		t.Fatalf("the first builder: %v", err)
+	}
+
+	g.resets.Store(1)
+	var builds atomic.Int32
+	var all sync.WaitGroup
+	found, errs := make([]image.Found, 5), make([]error, 5)
+	for i := range found {
+		all.Go(func() {
+			found[i], errs[i] = people.Ensure(t.Context(), digest, func(context.Context) (v1.Image, error) {
+				builds.Add(1)
+				return img, nil
+			})
+		})
+	}
+	all.Wait()
+	must(t, errors.Join(errs...))
+	want, err := img.Digest()
+	must(t, err)
+	for _, f := range found {
+		if f.Reference != g.host+path+"/environments@"+want.String() {
+			t.Errorf("found %s", f.Reference)
+		}
+	}
+	if builds.Load() != 1 {
+		t.Errorf("%d builds", builds.Load())
+	}
+	for size, times := range g.uploads() {
+		if again := size > 100_000; again && times != 2 || !again && size > 500 && times != 1 {
+			t.Errorf("a blob of %d bytes was sent %d times", size, times)
+		}
+	}
+	for _, line := range []string{"first@here builds it: waiting for the image", "first@here builds it no more",
+		"second@there builds it: waiting for the image"} {
+		if !strings.Contains(told.String(), line) {
+			t.Errorf("not told: %s\n%s", line, told.String())
+		}
+	}
+	assertNoClaims(t, people.Registry, digest)
+	packageFromGlobal(t, people.Registry, digest)
+}
+
+// assertNoClaims looks for what the builders may have left.
+func assertNoClaims(t *testing.T, registry, digest string) {
+	t.Helper()
+	repo, err := name.NewRepository(registry + "/environments")
+	must(t, err)
+	tags, err := remote.List(repo)
+	must(t, err)
+	for _, tag := range tags {
+		if strings.Contains(tag, digest) && tag != digest {
+			t.Errorf("tag %s was left", tag)
+		}
+	}
+}
+
+// packageFromGlobal makes the image of a version upon an environment of a global
+// registry. That is the same registry by another name, which has the blobs and
+// mounts them: nothing travels but the code and the config.
+func packageFromGlobal(t *testing.T, global, digest string) {
+	t.Helper()
+	g, dir := newGate(t), t.TempDir()
+	workspace := image.Environments{Registry: g.host + "/e2e-" + digest[:8], Global: []string{global}}
+	found, err := workspace.Find(t.Context(), digest)
+	must(t, err)
+	if found.Where != global || len(found.Looked) != 2 {
+		t.Fatalf("found %+v", found)
+	}
+	script := filepath.Join(dir, "score.py")
+	src := image.Source{Environment: found.Reference, Code: amlv1.Code{Script: script, EntryScript: "score.py"}}
+	for _, code := range []string{"one", "another"} {
+		must(t, os.WriteFile(script, []byte(code), 0o600))
+		made, err := image.Package(t.Context(), src, workspace.Registry+"/endpoint", image.Options{})
+		must(t, err)
+		if made.Uploaded != 2 || made.Skipped != 2 {
+			t.Errorf("image of %s: %d blobs sent, %d there already", code, made.Uploaded, made.Skipped)
+		}
+	}
+}
