@@ -61,11 +61,11 @@ func explain(ctx context.Context, err error, r Request, said *progress) error {
 }
 
 var (
-	imageOf   = regexp.MustCompile(`(?:load metadata for|resolve image config for(?: docker-image://)?|^FROM) (\S+)`)
-	parsing   = regexp.MustCompile(`dockerfile parse error(?: on)? line (\d+): (.*)$`)
-	missing   = regexp.MustCompile(`(?:cache key|checksum of ref \S+): ("[^"]*")`)
-	noSecret  = regexp.MustCompile(`secret (\S+?):? not found`)
-	prefixes  = regexp.MustCompile(`^(?:failed to solve(?: with frontend [\w.]+)?|failed to create LLB definition|` +
+	imageOf  = regexp.MustCompile(`(?:load metadata for|resolve image config for(?: docker-image://)?|^FROM) (\S+)`)
+	parsing  = regexp.MustCompile(`dockerfile parse error(?: on)? line (\d+): (.*)$`)
+	missing  = regexp.MustCompile(`(?:cache key|checksum of ref \S+): ("[^"]*")`)
+	noSecret = regexp.MustCompile(`secret (\S+?):? not found`)
+	prefixes = regexp.MustCompile(`^(?:failed to solve(?: with frontend [\w.]+)?|failed to create LLB definition|` +
 		`rpc error: code = \w+ desc =|failed to fetch \S+ token|failed to do request):? `)
 )
 

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -78,12 +80,19 @@ func (f folder) export(
 	if err := more(ctx, f, r, &opt); err != nil {
 		return nil, err
 	}
-	attrs := map[string]string{"tar": "false", "oci-mediatypes": "true"}
+	attrs := map[string]string{"oci-mediatypes": "true"}
 	if declaresEpoch.MatchString(r.Dockerfile) {
 		attrs["rewrite-timestamp"] = "true"
 	}
-	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs, OutputDir: f.file("image")}}
-	if err := run(ctx, c, r, opt); err != nil {
+	image := receive(f.file("image"))
+	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs,
+		Output: func(map[string]string) (io.WriteCloser, error) { return image, nil }}}
+	err = run(ctx, c, r, opt)
+	var own *fs.PathError
+	if received := image.end(); received != nil && (err == nil || errors.As(received, &own)) {
+		err = explain(ctx, received, r, nil)
+	}
+	if err != nil {
 		return nil, err
 	}
 	img, err := fromLayout(f.file("image"))
