@@ -119,17 +119,17 @@ func base(image, text string) (what, advice string) {
 		return false
 	}
 	switch {
-	case has("401", "nauthorized", "authorization failed", "authentication required", "no basic auth credentials"):
+	case has("401", "nauthorized", "UNAUTHORIZED", "authorization failed", "authentication required", "no basic auth credentials"):
 		return "the registry of " + image + " wants a login (401)", "run \"docker login " + host + "\", then try again"
-	case has("403", "denied", "insufficient_scope"):
+	case has("403", "denied", "DENIED", "insufficient_scope"):
 		return "the login does not allow to read " + image + ", or it is not there (403)",
 			"correct its name, or log in as somebody else with \"docker login " + host + "\""
-	case has("429", "toomanyrequests"):
+	case has("429", "toomanyrequests", "TOOMANYREQUESTS"):
 		return "the registry of " + image + " has had too many requests (429)",
 			"wait a few minutes, then try again; a login raises the limit"
 	case has("no match for platform"):
 		return "the image " + image + " is not there for the platform", "start from one that is"
-	case has(": not found", "404", "manifest unknown", "name unknown"):
+	case has(": not found", "404", "manifest unknown", "MANIFEST_UNKNOWN", "NAME_UNKNOWN", "name unknown"):
 		return "there is no image " + image, "correct its name and tag"
 	case has("no such host"):
 		return "the builder does not know the name of the registry " + host, "check the name, and the builder's network"
