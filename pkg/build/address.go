@@ -30,6 +30,8 @@ type daemon struct {
 // TCP address is called with TLS: ca.pem is who it has to be from, cert.pem and
 // key.pem are this machine's. It is asked whether it answers, and an
 // *UnavailableError tells if not.
+//
+//nolint:revive // BuildKit is its name
 func BuildKit(ctx context.Context, address, certificates string) (Builder, error) {
 	none := func(reason string, err error) (Builder, error) {
 		return nil, &UnavailableError{Builder: "BuildKit", Reason: reason, Err: err}
@@ -136,9 +138,9 @@ func supports(ctx context.Context, c *client.Client, platform string) error {
 			has = append(has, p.OS+"/"+p.Architecture)
 		}
 	}
-	return &UnavailableError{Builder: "the builder", Reason: fmt.Sprintf(
-		"it runs steps for %s and not for %s: add that with \"docker run --privileged --rm tonistiigi/binfmt --install %s\", "+
-			"or take another builder", strings.Join(has, ", "), platform, wanted.Architecture)}
+	return &UnavailableError{Builder: "the builder", Reason: fmt.Sprintf("it runs steps for %s and not for %s: add that "+
+		"with \"docker run --privileged --rm tonistiigi/binfmt --install %s\", or take another builder",
+		strings.Join(has, ", "), platform, wanted.Architecture)}
 }
 
 // hostOf is the registry of an image, as "docker login" wants it.

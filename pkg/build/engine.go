@@ -38,8 +38,8 @@ type engine struct {
 // usual place. The engine is asked whether it answers and has a BuildKit, and an
 // *UnavailableError tells if not.
 //
-// An engine whose store cannot give an image away keeps it under a name of its
-// own until the result is closed.
+// An engine that does not keep images in containerd has it in its store, under a
+// name of its own, while it is read.
 func Engine(ctx context.Context, host string) (Builder, error) {
 	none := func(reason string, err error) (Builder, error) {
 		return nil, &UnavailableError{Builder: "Docker", Reason: reason, Err: err}
@@ -49,8 +49,8 @@ func Engine(ctx context.Context, host string) (Builder, error) {
 		opts = append(opts, client.WithHost(host))
 	}
 	if where := host + os.Getenv(client.EnvOverrideHost); strings.HasPrefix(where, "ssh://") {
-		return none(fmt.Sprintf("%s is an address by SSH: forward the engine's socket with "+
-			"\"ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST\", and set DOCKER_HOST=unix:///tmp/docker.sock", where), nil)
+		return none(fmt.Sprintf("%s is an address by SSH: forward the engine's socket with \"ssh -nNT -L "+
+			"/tmp/docker.sock:/var/run/docker.sock HOST\", and set DOCKER_HOST=unix:///tmp/docker.sock", where), nil)
 	}
 	docker, err := client.New(opts...)
 	if err != nil {

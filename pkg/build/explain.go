@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -97,7 +96,7 @@ func reason(err error, text, place string) (what, advice string) {
 func space(err error, text string) (what, advice string) {
 	var file *fs.PathError
 	switch {
-	case errors.Is(err, syscall.ENOSPC) && errors.As(err, &file), strings.Contains(text, os.TempDir()+"/kubectl-aml-build-"):
+	case errors.Is(err, syscall.ENOSPC) && errors.As(err, &file):
 		return "no space is left on this machine for the image: " + tailOf(text), "set TMPDIR to a folder with more room"
 	case strings.Contains(text, "no space left on device"), strings.Contains(text, "disk quota exceeded"):
 		return "no space is left where it builds", "free some, such as the builder's cache: \"docker builder prune\" " +
@@ -119,7 +118,8 @@ func base(image, text string) (what, advice string) {
 		return false
 	}
 	switch {
-	case has("401", "nauthorized", "UNAUTHORIZED", "authorization failed", "authentication required", "no basic auth credentials"):
+	case has("401", "nauthorized", "UNAUTHORIZED", "authorization failed", "authentication required",
+		"no basic auth credentials"):
 		return "the registry of " + image + " wants a login (401)", "run \"docker login " + host + "\", then try again"
 	case has("403", "denied", "DENIED", "insufficient_scope"):
 		return "the login does not allow to read " + image + ", or it is not there (403)",
