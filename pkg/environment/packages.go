@@ -75,11 +75,13 @@ func (e Environment) packages() (packages, error) {
 }
 
 // sorted divides options and packages and sorts them, but for the options of
-// which a later one goes before.
+// which a later one goes before. Of indexes, that leaves the last one.
 func sorted(all []requirement) (options, requirements []string) {
-	var ordered []string
+	var index, ordered []string
 	for _, r := range all {
 		switch {
+		case strings.HasPrefix(r.text, "--index-url "):
+			index = []string{r.text}
 		case r.ordered:
 			ordered = append(ordered, r.text)
 		case r.option:
@@ -90,5 +92,5 @@ func sorted(all []requirement) (options, requirements []string) {
 	}
 	slices.Sort(options)
 	slices.Sort(requirements)
-	return append(slices.Compact(options), ordered...), slices.Compact(requirements)
+	return slices.Concat(index, slices.Compact(options), slices.Compact(ordered)), slices.Compact(requirements)
 }
