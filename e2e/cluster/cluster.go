@@ -56,6 +56,9 @@ type Options struct {
 // pulled here.
 type Images struct {
 	Router, Limiter, Environment string
+	// BuildKit is for users who are not root; Python is a system with Python and
+	// pip, to build environments on.
+	BuildKit, Python string
 	// AzureML is the scoring environment that has azureml-core, too. Up leaves
 	// it empty: see AzureMLEnvironment.
 	AzureML string

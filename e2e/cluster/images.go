@@ -20,6 +20,9 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/e2e/cluster/internal/recipe"
 )
 
+// publishedPython is what Python stands for where it can be pulled.
+const publishedPython = "docker.io/library/python:3.11-slim-bookworm"
+
 // state is what a cluster was made of, kept beside its kubeconfig.
 type state struct {
 	Published bool   // from published images
@@ -94,7 +97,7 @@ func (s *session) nodeImage(ctx context.Context) (string, error) {
 func (s *session) images(ctx context.Context) (Images, error) {
 	if s.published {
 		environment, err := s.environment(ctx, recipe.ScoringPart)
-		return Images{Environment: environment}, err
+		return Images{Environment: environment, Python: publishedPython}, err
 	}
 	var images Images
 	for _, wanted := range []struct {
@@ -103,6 +106,7 @@ func (s *session) images(ctx context.Context) (Images, error) {
 	}{
 		{s.book.Router(), &images.Router}, {s.book.Limiter(), &images.Limiter},
 		{s.book.Environment(recipe.ScoringPart), &images.Environment},
+		{s.book.BuildKit(), &images.BuildKit}, {s.book.Python(), &images.Python},
 	} {
 		ref, err := s.push(ctx, wanted.made)
 		if err != nil {

@@ -107,6 +107,8 @@ func imageSettings(images cluster.Images) []setting {
 		{"AML_ROUTER_IMAGE", images.Router},
 		{"AML_LIMITER_IMAGE", images.Limiter},
 		{"AML_ENVIRONMENT_IMAGE", images.Environment},
+		{"AML_BUILDKIT_IMAGE", images.BuildKit},
+		{"AML_PYTHON_IMAGE", images.Python},
 	}
 }
 

@@ -8,6 +8,7 @@ package image
 import (
 	"archive/tar"
 	"compress/gzip"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -32,6 +33,9 @@ type File struct {
 	Data []byte // a regular file's content, unless From names a file that has it
 	From string
 	Link string // a symbolic link's target
+	// Capabilities are those that running the file gives, as bits; Unpack leaves
+	// them out.
+	Capabilities uint32
 }
 
 // Dir is a folder with these permissions.
@@ -158,6 +162,9 @@ func writeEntry(archive *tar.Writer, name string, file File) error {
 		Name: name, Uid: file.UID, Gid: file.GID, ModTime: time.Unix(0, 0), Format: tar.FormatPAX,
 		Mode: int64(file.Mode.Perm()) | specialBits(file.Mode),
 	}
+	if file.Capabilities != 0 {
+		header.PAXRecords = map[string]string{"SCHILY.xattr.security.capability": fileCapabilities(file.Capabilities)}
+	}
 	switch file.Mode.Type() {
 	case fs.ModeDir:
 		header.Typeflag, header.Name = tar.TypeDir, name+"/"
@@ -194,6 +201,17 @@ func writeFrom(archive *tar.Writer, header *tar.Header, from string) error {
 	}
 	_, err = io.Copy(archive, content)
 	return err
+}
+
+// fileCapabilities is the attribute of a program that gets these capabilities
+// and may use them at once (version 2 of capabilities(7)).
+func fileCapabilities(permitted uint32) string {
+	const version2, effective = 0x02000000, 1
+	var attribute []byte
+	for _, word := range []uint32{version2 | effective, permitted, 0, 0, 0} {
+		attribute = binary.LittleEndian.AppendUint32(attribute, word)
+	}
+	return string(attribute)
 }
 
 // specialBits are the set-user, set-group and sticky bits as tar has them.

@@ -47,7 +47,7 @@ func (b *Book) Environment(part string) Image {
 		if err != nil {
 			return nil, err
 		}
-		built, err := b.python(ctx, part, root, wheels)
+		built, err := b.python(ctx, part, root, wheels, install)
 		if err != nil {
 			return nil, err
 		}
@@ -86,8 +86,8 @@ func (b *Book) environmentLayers(ctx context.Context, part, built string) (syste
 }
 
 // python is the folder with a small root file system in which the wheels are
-// installed as a virtual environment.
-func (b *Book) python(ctx context.Context, part string, root debian.Root, wheels string) (string, error) {
+// installed as a virtual environment by a script.
+func (b *Book) python(ctx context.Context, part string, root debian.Root, wheels, script string) (string, error) {
 	return b.store.Run(ctx, step.Step{
 		Name: part + ": install packages", Cheap: true,
 		Inputs: []string{b.code, filepath.Base(filepath.Dir(string(root))), filepath.Base(wheels)},
@@ -111,7 +111,7 @@ func (b *Book) python(ctx context.Context, part string, root debian.Root, wheels
 				return err
 			}
 			err = engine.Command(ctx, log, "chroot", target, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp",
-				"PYTHONHASHSEED=0", "/bin/sh", "-ec", install)
+				"PYTHONHASHSEED=0", "/bin/sh", "-ec", script)
 			return errors.Join(err, os.RemoveAll(filepath.Join(target, "wheels")))
 		},
 	})
