@@ -56,7 +56,7 @@ type Options struct {
 // pulled here.
 type Images struct {
 	Router, Limiter, Environment string
-	// BuildKit is for users who are not root; Python is a system with Python and
+	// BuildKit is for a user who is not root; Python is a system with Python and
 	// pip, to build environments on.
 	BuildKit, Python string
 	// AzureML is the scoring environment that has azureml-core, too. Up leaves

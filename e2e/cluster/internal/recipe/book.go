@@ -123,7 +123,7 @@ func (b *Book) layer(
 
 // debian is the one Debian root from which every image takes its share.
 func (b *Book) debian(ctx context.Context) (debian.Root, error) {
-	packages := append([]string{"haproxy", "python3", "ca-certificates", "uidmap"}, nodePackages()...)
+	packages := append([]string{"haproxy", "python3", "python3-venv", "ca-certificates", "uidmap"}, nodePackages()...)
 	return debian.Bootstrap(ctx, b.store, "bookworm", packages...)
 }
 

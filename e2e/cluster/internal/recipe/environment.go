@@ -47,7 +47,7 @@ func (b *Book) Environment(part string) Image {
 		if err != nil {
 			return nil, err
 		}
-		built, err := b.python(ctx, part, root, wheels, install)
+		built, err := b.python(ctx, part, root, wheels)
 		if err != nil {
 			return nil, err
 		}
@@ -86,8 +86,8 @@ func (b *Book) environmentLayers(ctx context.Context, part, built string) (syste
 }
 
 // python is the folder with a small root file system in which the wheels are
-// installed as a virtual environment by a script.
-func (b *Book) python(ctx context.Context, part string, root debian.Root, wheels, script string) (string, error) {
+// installed as a virtual environment.
+func (b *Book) python(ctx context.Context, part string, root debian.Root, wheels string) (string, error) {
 	return b.store.Run(ctx, step.Step{
 		Name: part + ": install packages", Cheap: true,
 		Inputs: []string{b.code, filepath.Base(filepath.Dir(string(root))), filepath.Base(wheels)},
@@ -111,7 +111,7 @@ func (b *Book) python(ctx context.Context, part string, root debian.Root, wheels
 				return err
 			}
 			err = engine.Command(ctx, log, "chroot", target, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "HOME=/tmp",
-				"PYTHONHASHSEED=0", "/bin/sh", "-ec", script)
+				"PYTHONHASHSEED=0", "/bin/sh", "-ec", install)
 			return errors.Join(err, os.RemoveAll(filepath.Join(target, "wheels")))
 		},
 	})
@@ -130,9 +130,10 @@ find /opt/venv /usr/lib/python3* -depth -type d \( -name __pycache__ -o -name te
 python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3.* /opt/venv/lib
 `
 
-func pythonSystem(root debian.Root) (image.Files, error) {
+// pythonSystem is a system with Python and with some more packages.
+func pythonSystem(root debian.Root, more ...string) (image.Files, error) {
 	files, err := root.Files(
-		[]string{"python3", "ca-certificates", "dash", "coreutils", "findutils", "libgcc-s1", "libstdc++6"},
+		append(more, "python3", "ca-certificates", "dash", "coreutils", "findutils", "libgcc-s1", "libstdc++6"),
 		[]string{"adduser", "debconf", "dpkg", "init-system-helpers", "install-info", "libc-bin", "media-types", "openssl",
 			"passwd", "perl-base", "tar"})
 	if err != nil {

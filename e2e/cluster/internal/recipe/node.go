@@ -62,7 +62,7 @@ func (b *Book) nodeSystem(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return b.layer(ctx, "node image: system layer", []string{filepath.Dir(string(root))}, func() (image.Files, error) {
-		foreign, err := root.Files([]string{"haproxy", "python3", "uidmap"}, nil)
+		foreign, err := root.Files([]string{"haproxy", "python3", "python3-venv", "uidmap"}, nil)
 		if err != nil {
 			return nil, err
 		}

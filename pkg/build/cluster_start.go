@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// pace is how often the pod is looked at until BuildKit answers.
+const pace = time.Second
+
+// unavailable is an error of the API server, as what this builder cannot do.
+func (b *clusterBuilder) unavailable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	reason := oneLine(err.Error())
+	if apierrors.IsForbidden(err) && strings.Contains(reason, "cannot ") {
+		reason += ": the role edit in the namespace is enough"
+	}
+	return &UnavailableError{Builder: b.Name(), Reason: reason, Err: err}
+}
+
+func isGone(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
+
+// look is what is known of a Job's pod.
+type look struct {
+	pod      string // name of the pod in which BuildKit answers
+	waits    string // what it waits for
+	hopeless bool   // that will not come
+}
+
+// started waits until BuildKit answers, and returns its pod. What will never
+// start is told at once, the rest after Start.
+func (b *clusterBuilder) started(ctx context.Context, job *batchv1.Job, r Request) (string, error) {
+	deadline, said := b.o.Clock.Now().Add(b.o.Start), ""
+	for {
+		l, err := b.look(ctx, job)
+		switch {
+		case err != nil:
+			return "", b.unavailable(ctx, err)
+		case l.pod != "":
+			return l.pod, nil
+		case l.hopeless:
+			return "", &UnavailableError{Builder: b.Name(), Reason: l.waits}
+		case !b.o.Clock.Now().Before(deadline):
+			return "", &UnavailableError{Builder: b.Name(),
+				Reason: fmt.Sprintf("its pod has not started within %s: %s", b.o.Start, l.waits)}
+		case l.waits != said:
+			said = l.waits
+			r.log("waiting for BuildKit: " + said)
+		}
+		select {
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		case <-b.o.Clock.After(pace):
+		}
+	}
+}
+
+func (b *clusterBuilder) look(ctx context.Context, job *batchv1.Job) (look, error) {
+	pods, err := b.kube.CoreV1().Pods(b.o.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID)})
+	if err != nil {
+		return look{}, err
+	}
+	if len(pods.Items) == 0 {
+		return b.podless(ctx, job)
+	}
+	return lookAt(&pods.Items[0]), nil
+}
+
+// podless is about a Job that has no pod: the Job's events say why.
+func (b *clusterBuilder) podless(ctx context.Context, job *batchv1.Job) (look, error) {
+	switch is, err := b.kube.BatchV1().Jobs(b.o.Namespace).Get(ctx, job.Name, metav1.GetOptions{}); {
+	case apierrors.IsNotFound(err), err == nil && is.UID != job.UID:
+		return look{waits: "somebody has deleted its Job", hopeless: true}, nil
+	case err != nil:
+		return look{}, err
+	}
+	warning, err := b.warning(ctx, job.UID)
+	if err != nil {
+		return look{}, err
+	}
+	if warning != "" {
+		return look{waits: "its pod cannot be created: " + warning, hopeless: true}, nil
+	}
+	return look{waits: "its pod is being created"}, nil
+}
+
+// warning is the last one about an object.
+func (b *clusterBuilder) warning(ctx context.Context, of types.UID) (string, error) {
+	events, err := b.kube.CoreV1().Events(b.o.Namespace).List(ctx, metav1.ListOptions{
+		FieldSelector: "involvedObject.uid=" + string(of)})
+	if err != nil {
+		return "", err
+	}
+	last := ""
+	for _, e := range events.Items {
+		if e.InvolvedObject.UID == of && e.Type == corev1.EventTypeWarning {
+			last = oneLine(e.Message)
+		}
+	}
+	return last, nil
+}
+
+func lookAt(pod *corev1.Pod) look {
+	for _, c := range pod.Status.ContainerStatuses {
+		switch {
+		case c.State.Terminated != nil:
+			return look{waits: ended(pod, c.State.Terminated), hopeless: true}
+		case c.State.Waiting != nil && hopeless(c.State.Waiting.Reason):
+			return look{waits: joined(c.State.Waiting.Reason, c.State.Waiting.Message), hopeless: true}
+		case c.Ready:
+			return look{pod: pod.Name}
+		case c.State.Running != nil:
+			return look{waits: "it starts in pod " + pod.Name}
+		case c.State.Waiting != nil:
+			return look{waits: joined(c.State.Waiting.Reason, c.State.Waiting.Message)}
+		}
+	}
+	if pod.Status.Phase == corev1.PodFailed {
+		return look{waits: "its pod failed: " + joined(pod.Status.Reason, pod.Status.Message), hopeless: true}
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return look{waits: "no node takes its pod: " + oneLine(c.Message)}
+		}
+	}
+	return look{waits: "pod " + pod.Name + " is being created"}
+}
+
+func joined(reason, message string) string {
+	if message == "" {
+		return reason
+	}
+	return reason + ": " + oneLine(message)
+}
+
+// hopeless tells whether a container that waits for this reason will not run.
+func hopeless(reason string) bool {
+	switch reason {
+	case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "SignatureValidationFailed",
+		"CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+		return true
+	default:
+		return false
+	}
+}
+
+// ended says why BuildKit's container has ended.
+func ended(pod *corev1.Pod, t *corev1.ContainerStateTerminated) string {
+	said := oneLine(t.Message)
+	switch {
+	case t.Reason == "OOMKilled":
+		limit := pod.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
+		return fmt.Sprintf("it was killed for using more memory than its %s: give it more", limit.String())
+	case strings.Contains(said, "operation not permitted"), strings.Contains(said, "permission denied"),
+		strings.Contains(said, "Operation not permitted"), strings.Contains(said, "no space left on device"):
+		return fmt.Sprintf("node %s lets it make no user namespace: see \"Troubleshooting\" in BuildKit's docs/rootless.md, "+
+			"or build on another node: %s", pod.Spec.NodeName, shorten(said))
+	case t.Reason == "Completed" || t.ExitCode == 0:
+		return "it has ended for want of a sign of life from here"
+	default:
+		return fmt.Sprintf("it ended with %d: %s", t.ExitCode, shorten(said))
+	}
+}
+
+// explained is why a build failed, if that is its pod: a step that failed is not.
+func (b *clusterBuilder) explained(ctx context.Context, name string, err error) error {
+	var step *StepError
+	if ctx.Err() != nil || errors.As(err, &step) {
+		return err
+	}
+	pod, getErr := b.kube.CoreV1().Pods(b.o.Namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(getErr):
+		return &UnavailableError{Builder: b.Name(), Reason: "pod " + name + " was deleted during the build: try again", Err: err}
+	case getErr != nil:
+		return err
+	case pod.DeletionTimestamp != nil:
+		return &UnavailableError{Builder: b.Name(), Reason: "pod " + name + " was told to end during the build: try again",
+			Err: err}
+	}
+	if l := lookAt(pod); l.hopeless {
+		return &UnavailableError{Builder: b.Name(), Reason: l.waits, Err: err}
+	}
+	return err
+}
