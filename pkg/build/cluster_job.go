@@ -4,6 +4,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"strconv"
@@ -135,7 +136,7 @@ func (b *clusterBuilder) job(template corev1.PodTemplateSpec) *batchv1.Job {
 func seconds(d time.Duration) int64 { return int64(max(d, time.Second) / time.Second) }
 
 func (b *clusterBuilder) template(r Request, c confinement) corev1.PodTemplateSpec {
-	system, architecture, _ := strings.Cut(r.Platform, "/")
+	system, architecture, _ := strings.Cut(cmp.Or(r.Platform, "linux"), "/")
 	selector := map[string]string{corev1.LabelOSStable: system}
 	if architecture != "" {
 		architecture, _, _ = strings.Cut(architecture, "/")
