@@ -67,7 +67,7 @@ const (
 // speaks to BuildKit by pods/exec. The pod is not privileged, has no token and
 // no port; secrets and logins are in no object of the cluster. The Job is gone
 // when Build returns. If this process is killed, the Job ends by itself after
-// Idle, and is deleted a minute later.
+// Idle, and is deleted soon after.
 //
 // Options that cannot be right are refused. A namespace that does not admit the
 // pod, and a pod that does not start, are an *UnavailableError of Build.

@@ -31,7 +31,7 @@ const (
 	// signOfLife is a file that this process touches while it waits.
 	signOfLife = "/tmp/alive"
 	// kept is how long a Job that has ended by itself can be looked at.
-	kept = time.Minute
+	kept = 20 * time.Second
 	// leaving is how long BuildKit has to end.
 	leaving = 5
 	// asked is the part of the limits that the pod asks for: one in so many.
