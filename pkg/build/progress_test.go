@@ -27,7 +27,7 @@ func begun(name string) *client.SolveStatus {
 	return &client.SolveStatus{Vertexes: []*client.Vertex{{Digest: id(name), Name: name, Started: at(0)}}}
 }
 
-func ended(name string, seconds float64, why string) *client.SolveStatus {
+func gone(name string, seconds float64, why string) *client.SolveStatus {
 	return &client.SolveStatus{Vertexes: []*client.Vertex{
 		{Digest: id(name), Name: name, Started: at(0), Completed: at(seconds), Error: why}}}
 }
@@ -56,7 +56,7 @@ func TestProgress(t *testing.T) {
 	}{
 		"a step has its number, its lines and how long it took": {
 			statuses: []*client.SolveStatus{begun(pip), prints(pip, "Collecting numpy\nInst"), prints(pip, "alling\n"),
-				ended(pip, 12.34, "")},
+				gone(pip, 12.34, "")},
 			want: []string{"[2/2] RUN pip install \\ numpy", "[2/2] | Collecting numpy", "[2/2] | Installing",
 				"[2/2] done in 12.3s"},
 		},
@@ -66,7 +66,7 @@ func TestProgress(t *testing.T) {
 		},
 		"what the builder does for itself is left out": {
 			statuses: []*client.SolveStatus{begun("[internal] load build definition"),
-				ended("[internal] load build definition", 1, "")},
+				gone("[internal] load build definition", 1, "")},
 		},
 		"a progress bar is its last state": {
 			statuses: []*client.SolveStatus{begun(pip), prints(pip, "10%\r20%\r"), prints(pip, "90%\r100%\r\n")},
@@ -77,7 +77,7 @@ func TestProgress(t *testing.T) {
 			want:     []string{"[2/2] RUN pip install \\ numpy", "[2/2] | red end"},
 		},
 		"a last line without an end is told": {
-			statuses: []*client.SolveStatus{begun(pip), prints(pip, "bye"), ended(pip, 1, "exit code: 1")},
+			statuses: []*client.SolveStatus{begun(pip), prints(pip, "bye"), gone(pip, 1, "exit code: 1")},
 			want:     []string{"[2/2] RUN pip install \\ numpy", "[2/2] | bye", "[2/2] failed after 1s"},
 		},
 		"a long line is cut between characters": {
@@ -149,8 +149,8 @@ func TestStepThatFails(t *testing.T) {
 	for i := range 30 {
 		p.update(prints(pip, fmt.Sprintf("line %d\n", i)))
 	}
-	p.update(ended(other, 1, "context canceled"))
-	p.update(ended(pip, 1, `process "/bin/sh -c pip" did not complete successfully: exit code: 2`))
+	p.update(gone(other, 1, "context canceled"))
+	p.update(gone(pip, 1, `process "/bin/sh -c pip" did not complete successfully: exit code: 2`))
 	err := explain(t.Context(), errors.New("failed to solve"), Request{Name: "env"}, p)
 	var step *StepError
 	if !errors.As(err, &step) {
@@ -209,7 +209,7 @@ func TestExplain(t *testing.T) {
 			t.Parallel()
 			p := newProgress(func(string) {}, nil)
 			if c.place != "" {
-				p.update(ended(c.place, 1, c.text))
+				p.update(gone(c.place, 1, c.text))
 			}
 			ctx := c.ctx
 			if ctx == nil {

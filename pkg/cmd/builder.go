@@ -21,11 +21,12 @@ const (
 	builderAuto     = "auto"
 	builderDocker   = "docker"
 	builderBuildKit = "buildkit"
+	builderCluster  = "cluster"
 	builderACR      = acr.Builder
 )
 
 func builderNames() []string {
-	return []string{builderAuto, builderDocker, builderBuildKit, builderACR}
+	return []string{builderAuto, builderDocker, builderBuildKit, builderCluster, builderACR}
 }
 
 // builderFlags say what builds the image of an environment that is in no registry.
@@ -33,6 +34,7 @@ type builderFlags struct {
 	builder               string
 	address, certificates string
 	global                []string
+	image                 string
 	pipConfig, buildCA    string
 }
 
@@ -49,6 +51,8 @@ func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&b.address, "buildkit-address", getenv("BUILDKIT_HOST"), "BuildKit that builds, such as "+
 		"tcp://HOST:1234 (default: $BUILDKIT_HOST)")
 	f.StringVar(&b.certificates, "buildkit-certificates", "", "Folder with ca.pem, cert.pem and key.pem for that BuildKit")
+	f.StringVar(&b.image, "buildkit-image", getenv("AML_BUILDKIT_IMAGE"), "Image of rootless BuildKit that builds in the "+
+		"cluster (default: $AML_BUILDKIT_IMAGE, else "+build.BuildKitImage+")")
 	f.StringVar(&b.pipConfig, "pip-config", getenv("PIP_CONFIG_FILE"), "Configuration of pip for the build, with an index of "+
 		"your own; it gets into no image (default: $PIP_CONFIG_FILE)")
 	f.StringVar(&b.buildCA, "build-ca", "", "Certificates in PEM that the build trusts; they get into no image")
@@ -79,8 +83,9 @@ func (b *builderFlags) secrets(o *options) map[string]string {
 }
 
 // open returns the builder that was asked for or, without a word, the first that
-// there is: the BuildKit whose address is known, Docker's engine, then ACR Tasks if
-// the registry is Azure's.
+// there is: the BuildKit whose address is known, Docker's engine, ACR Tasks if the
+// registry is Azure's. A Job in the cluster takes its resources, so it has to be
+// asked for.
 func (b *builderFlags) open(ctx context.Context, o *options, r *registryFlags) (build.Builder, error) {
 	asked := func(name string) bool { return b.builder == name || b.builder == builderAuto || b.builder == "" }
 	var reasons []string
@@ -100,6 +105,7 @@ func (b *builderFlags) open(ctx context.Context, o *options, r *registryFlags) (
 	}{
 		{builderBuildKit, b.address != "", func() (build.Builder, error) { return build.BuildKit(ctx, b.address, b.certificates) }},
 		{builderDocker, true, func() (build.Builder, error) { return build.Engine(ctx, "") }},
+		{builderCluster, b.builder == builderCluster, func() (build.Builder, error) { return b.job(o) }},
 		{builderACR, b.builder == builderACR || acr.Server(r.host()), func() (build.Builder, error) { return b.tasks(o, r) }},
 	} {
 		if !c.may || !asked(c.name) {
@@ -111,6 +117,15 @@ func (b *builderFlags) open(ctx context.Context, o *options, r *registryFlags) (
 	}
 	return nil, fmt.Errorf("nothing here can build the environment: %s; name a builder with --builder, or an image "+
 		"that has everything with --environment-image", strings.Join(reasons, "; "))
+}
+
+// job builds in the namespace in use.
+func (b *builderFlags) job(o *options) (build.Builder, error) {
+	s, err := o.connect()
+	if err != nil {
+		return nil, err
+	}
+	return build.Cluster(s.Kube, s.REST, build.ClusterOptions{Namespace: s.Namespace, Image: b.image, Clock: o.Clock})
 }
 
 // tasks builds in the registry, if that is Azure's.

@@ -87,13 +87,18 @@ func (s site) ensure(ctx context.Context, e environment.Environment, p environme
 		})
 		return result.Image, err
 	})
-	if result.Close != nil {
+	if result.Close != nil { // everything is pushed
 		err = errors.Join(err, result.Close())
 	}
-	if err == nil && e.Name != "" {
-		s.tell("environment: %s is %s", e.Name, found.Reference)
+	if err != nil {
+		return "", err
 	}
-	return found.Reference, err
+	if found.Built {
+		if _, err := image.AttachSBOM(ctx, found.Reference, s.access); err != nil {
+			s.tell("note: the list of packages is not attached to the environment: %v", err)
+		}
+	}
+	return found.Reference, nil
 }
 
 // unbuilt stands for the digest of an image that a dry run cannot know.

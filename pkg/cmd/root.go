@@ -112,7 +112,7 @@ func NewRoot(env Env) *cobra.Command {
 	groups := map[string][]*cobra.Command{
 		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o)},
 		"change":  {newPromote(o), newUndo(o), newUpdate(o), newScale(o), newRestart(o), newEdit(o)},
-		"look":    {newGet(o), newStatus(o), newDiff(o), newHistory(o), newLogs(o), newRender(o)},
+		"look":    {newGet(o), newStatus(o), newDiff(o), newHistory(o), newLogs(o), newRender(o), newSBOM(o)},
 		"files":   {newInit(o), newValidate(o), newBuild(o), newExplain(o), newImport(o)},
 		"call":    {newInvoke(o), newKeys(o)},
 		"compute": {newCompute(o)},

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
@@ -33,7 +34,8 @@ const (
 
 // Ensure finds an environment as Find does or, if it is nowhere, has it built and
 // pushes it to the workspace's registry. The image goes there by digest, and gets
-// its tag when it is complete: nobody finds half an image.
+// its tag when it is complete: nobody finds half an image. The list of its packages
+// is attached to it, see SBOM.
 //
 // Of those who start at once, one builds. The others say on whom they wait, and
 // take its image. If it fails the next one builds; if it was killed, within a
@@ -54,18 +56,33 @@ func (e Environments) Ensure(ctx context.Context, digest string, build func(cont
 		return found, err
 	}
 	c := construction{store: newStore(repo, "build environment "+short(digest), e.Options), digest: digest,
-		by: cmp.Or(e.Builder, somebody), build: build, rivals: map[string]*rival{}}
+		by: cmp.Or(e.Builder, somebody), rivals: map[string]*rival{}}
+	var made v1.Image
+	c.build = func(ctx context.Context) (v1.Image, error) {
+		made, err = build(ctx)
+		return made, err
+	}
 	image, err := c.run(ctx)
 	if err != nil {
 		return found, err
 	}
 	found.Reference, found.Where, found.Built = pinned(repo.Digest(image.String()), image), e.Registry, c.built
-	if !c.built {
+	if c.built {
+		e.list(ctx, made, repo.Digest(image.String()))
+	} else {
 		look := Look{Environment: digest, Repository: repo.Name(), Reference: found.Reference}
 		e.Options.log(look.String())
 		found.Looked = append(found.Looked, look)
 	}
 	return found, nil
+}
+
+// list attaches the list of its packages to an environment that was built. The
+// environment is as good without it: the list can be made at any time.
+func (e Environments) list(ctx context.Context, made v1.Image, at name.Digest) {
+	if _, err := attach(ctx, made, at, e.Options); err != nil {
+		e.Options.log("the list of its packages is not attached to " + at.Name() + ": " + err.Error())
+	}
 }
 
 // construction is an environment that is built, by this process or another.

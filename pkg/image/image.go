@@ -302,13 +302,19 @@ func addLayers(ctx context.Context, contents []content, base v1.Image, repo name
 	return layers, nil
 }
 
+// createdBy begins the history of each layer that is added.
+const createdBy = "kubectl-aml "
+
+// baseDigest is the label with the digest of the environment.
+const baseDigest = "org.opencontainers.image.base.digest"
+
 // assemble puts the layers on the base. The image can be run as it is: it has
 // the working directory and the variables that the chart sets too.
 func assemble(base v1.Image, pinned string, about Image, layers []addition) (v1.Image, error) {
 	var adds []mutate.Addendum
 	for _, l := range layers {
 		adds = append(adds, mutate.Addendum{Layer: l.Layer, MediaType: l.mediaType, History: v1.History{
-			Created: v1.Time{Time: fixedTime()}, CreatedBy: "kubectl-aml " + l.name}})
+			Created: v1.Time{Time: fixedTime()}, CreatedBy: createdBy + l.name}})
 	}
 	img, err := mutate.Append(base, adds...)
 	if err != nil {
@@ -328,7 +334,7 @@ func assemble(base v1.Image, pinned string, about Image, layers []addition) (v1.
 	for k, v := range config.Labels {
 		labels[k] = v
 	}
-	_, labels["org.opencontainers.image.base.digest"], _ = strings.Cut(pinned, "@")
+	_, labels[baseDigest], _ = strings.Cut(pinned, "@")
 	config.Labels = labels
 	return mutate.Config(img, config)
 }

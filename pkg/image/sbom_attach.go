@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package image
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// sbomType is the media type of CycloneDX in JSON, as IANA has it.
+const sbomType = "application/vnd.cyclonedx+json"
+
+// NoSBOMError says that no list of packages is attached to an image.
+type NoSBOMError struct {
+	// Image is the one asked for, by digest.
+	Image string
+}
+
+// Error names the image.
+func (e *NoSBOMError) Error() string {
+	return fmt.Sprintf("no list of packages is attached to %s: make one of its layers with kubectl aml sbom %s", e.Image,
+		e.Image)
+}
+
+// AttachSBOM makes the SBOM of an image that is in a registry and attaches it to
+// it, as a referrer (OCI distribution-spec 1.1); where the registry does not know
+// of those, in the way that the specification has for it. It returns the reference
+// of what was attached. An image that has one keeps it, and nothing is sent.
+func AttachSBOM(ctx context.Context, ref string, o Options) (string, error) {
+	img, subject, err := imageOf(ctx, ref, o)
+	if err != nil {
+		return "", err
+	}
+	return attach(ctx, img, subject, o)
+}
+
+// attach is AttachSBOM for an image that may be read from elsewhere.
+func attach(ctx context.Context, img v1.Image, subject name.Digest, o Options) (string, error) {
+	there, err := attached(ctx, subject, o)
+	if err != nil || there != nil {
+		return pinnedDigest(subject, there), err
+	}
+	o.log("listing the packages in " + subject.Name())
+	text, err := SBOM(ctx, img, path.Base(subject.Context().RepositoryStr()))
+	if err != nil {
+		return "", err
+	}
+	desc, err := descriptorOf(img)
+	if err != nil {
+		return "", explain(err, "read", subject.Name())
+	}
+	a, sbom, err := sbomArtifact(text, desc)
+	if err != nil {
+		return "", err
+	}
+	repo, opts := subject.Context(), o.remoteOptions(ctx, newTransport(o))
+	for _, l := range []v1.Layer{sbom, a.config} {
+		if err := remote.WriteLayer(repo, l, opts...); err != nil {
+			return "", explain(err, "push to", repo.Name())
+		}
+	}
+	digest, err := a.digest()
+	if err != nil {
+		return "", err
+	}
+	at := repo.Digest(digest.String())
+	if err := remote.Put(at, a, opts...); err != nil {
+		return "", explain(err, "push to", repo.Name())
+	}
+	return at.Name(), nil
+}
+
+// AttachedSBOM returns the SBOM that is attached to an image, whoever made it, or
+// to the environment that it was built upon. If there is none the error is a
+// *NoSBOMError.
+func AttachedSBOM(ctx context.Context, ref string, o Options) ([]byte, error) {
+	img, subject, err := imageOf(ctx, ref, o)
+	if err != nil {
+		return nil, err
+	}
+	image := subject.Name()
+	there, err := attached(ctx, subject, o)
+	if err == nil && there == nil {
+		if subject = environmentOf(img, subject); subject.Name() != image {
+			there, err = attached(ctx, subject, o)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if there == nil {
+		return nil, &NoSBOMError{Image: image}
+	}
+	opts := o.remoteOptions(ctx, newTransport(o))
+	got, err := remote.Get(subject.Context().Digest(there.String()), opts...)
+	if err != nil {
+		return nil, explain(err, "read", subject.Name())
+	}
+	m, err := v1.ParseManifest(bytes.NewReader(got.Manifest))
+	if err != nil || len(m.Layers) != 1 {
+		return nil, fmt.Errorf("what is attached to %s is no list of packages: remove it from the registry", subject.Name())
+	}
+	l, err := remote.Layer(subject.Context().Digest(m.Layers[0].Digest.String()), opts...)
+	if err != nil {
+		return nil, explain(err, "read", subject.Name())
+	}
+	text, err := l.Compressed()
+	if err != nil {
+		return nil, explain(err, "read", subject.Name())
+	}
+	out, err := io.ReadAll(text)
+	if err := errors.Join(err, text.Close()); err != nil {
+		return nil, explain(err, "read", subject.Name())
+	}
+	return out, nil
+}
+
+// environmentOf is the environment of an image that Package made: beside it, in the
+// same registry. Of others it is the image itself.
+func environmentOf(img v1.Image, subject name.Digest) name.Digest {
+	file, err := img.ConfigFile()
+	if err != nil {
+		return subject
+	}
+	base, err := v1.NewHash(file.Config.Labels[baseDigest])
+	if err != nil {
+		return subject
+	}
+	repo := subject.Context()
+	return repo.Registry.Repo(path.Join(path.Dir(repo.RepositoryStr()), environmentsName)).Digest(base.String())
+}
+
+// MakeSBOM makes the SBOM of an image that is in a registry.
+func MakeSBOM(ctx context.Context, ref string, o Options) ([]byte, error) {
+	img, subject, err := imageOf(ctx, ref, o)
+	if err != nil {
+		return nil, err
+	}
+	return SBOM(ctx, img, path.Base(subject.Context().RepositoryStr()))
+}
+
+// imageOf is the image for linux/amd64 that ref names, and its digest.
+func imageOf(ctx context.Context, ref string, o Options) (v1.Image, name.Digest, error) {
+	img, pinned, err := pull(ctx, ref, o, newTransport(o))
+	if err != nil {
+		return nil, name.Digest{}, err
+	}
+	subject, err := name.NewDigest(pinned, o.nameOptions()...)
+	return img, subject, err
+}
+
+func pinnedDigest(subject name.Digest, digest *v1.Hash) string {
+	if digest == nil {
+		return ""
+	}
+	return subject.Context().Digest(digest.String()).Name()
+}
+
+// attached is the digest of the first list that is attached to an image; nil if
+// there is none.
+func attached(ctx context.Context, subject name.Digest, o Options) (*v1.Hash, error) {
+	opts := o.remoteOptions(ctx, newTransport(o))
+	index, err := remote.Referrers(subject, opts...)
+	if err != nil {
+		return nil, explain(err, "look up what is attached to", subject.Name())
+	}
+	m, err := index.IndexManifest()
+	if err != nil {
+		return nil, explain(err, "look up what is attached to", subject.Name())
+	}
+	for _, d := range m.Manifests {
+		kind := d.ArtifactType
+		if kind == emptyConfig { // some registries look at the config alone
+			got, err := remote.Get(subject.Context().Digest(d.Digest.String()), opts...)
+			if err != nil {
+				return nil, explain(err, "read", subject.Name())
+			}
+			if read, err := v1.ParseManifest(bytes.NewReader(got.Manifest)); err == nil {
+				kind = read.ArtifactType
+			}
+		}
+		if kind == sbomType {
+			return &d.Digest, nil
+		}
+	}
+	return nil, nil
+}
+
+func descriptorOf(img v1.Image) (v1.Descriptor, error) {
+	digest, err := img.Digest()
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	size, err := img.Size()
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	kind, err := img.MediaType()
+	return v1.Descriptor{MediaType: kind, Digest: digest, Size: size}, err
+}
+
+// sbomArtifact is the manifest that refers to an image, and the layer with the list.
+func sbomArtifact(text []byte, subject v1.Descriptor) (artifact, v1.Layer, error) {
+	l := static.NewLayer(text, types.MediaType(sbomType))
+	digest, err := l.Digest()
+	if err != nil {
+		return artifact{}, nil, err
+	}
+	a, err := newArtifact(sbomType, []byte("{}"), emptyConfig, []v1.Descriptor{{MediaType: types.MediaType(sbomType),
+		Size: int64(len(text)), Digest: digest}}, nil)
+	if err != nil {
+		return artifact{}, nil, err
+	}
+	m, err := v1.ParseManifest(bytes.NewReader(a.manifest))
+	if err != nil {
+		return artifact{}, nil, err
+	}
+	m.Subject = &subject
+	a.manifest, err = json.Marshal(m)
+	return a, l, err
+}
