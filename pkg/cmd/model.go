@@ -24,7 +24,7 @@ func newModel(o *options) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newModelRegister(o), newModelList(o), newModelShow(o), newModelUpdate(o), newModelDelete(o),
-		newModelDownload(o), newModelDeploy(o))
+		newModelDownload(o), newModelDeploy(o), newModelPackage(o))
 	return c
 }
 

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package e2e
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A packed image and the one that docker build makes of the folder answer the same.
+func TestAPackedImageAndABuiltOneAnswerTheSame(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	pack := func(args ...string) string {
+		c := s.command(t.Context(), append([]string{"model", "package", "-m", "echo=score.py", "-es", "score.py",
+			"--query", "location", "-o", "tsv"}, args...)...)
+		c.Dir = "testdata/echo"
+		out, err := c.Output()
+		must(t, err)
+		return strings.TrimSpace(string(out))
+	}
+	folder := pack("--output-path", filepath.Join(t.TempDir(), "context"))
+	built := strings.TrimSpace(docker(t, "build", "--quiet", folder))
+	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", built).Run() })
+	packed := pack("--image-name", s.namespace+"/echo")
+	docker(t, "pull", "--quiet", packed)
+	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", packed).Run() })
+
+	want := answerOf(t, built)
+	got := answerOf(t, packed, strings.Fields("python -m gunicorn --bind=0.0.0.0:5001 --worker-tmp-dir=/dev/shm "+
+		"azureml_inference_server_http.server.entry:app")...)
+	if got != want || !strings.HasPrefix(got, "200 ") {
+		t.Errorf("the packed image answers %q, the built one %q", got, want)
+	}
+}
+
+func docker(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "docker", args...).Output()
+	must(t, err)
+	return string(out)
+}
+
+// answerOf runs an image without a network and returns what its server answers.
+func answerOf(t *testing.T, image string, command ...string) string {
+	t.Helper()
+	id := strings.TrimSpace(docker(t, append([]string{"run", "--detach", "--rm", "--network", "none", image}, command...)...))
+	t.Cleanup(func() { _ = exec.Command("docker", "kill", id).Run() })
+	return docker(t, "exec", id, "python", "-c", `
+import time, urllib.error, urllib.request
+for left in range(300, -1, -1):
+    try:
+        r = urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:5001/score", b'{"data": [1]}', {"Content-Type": "application/json"}))
+        print(r.status, r.read().decode())
+        break
+    except urllib.error.HTTPError as e:
+        print(e.code, e.read().decode())
+        break
+    except urllib.error.URLError:
+        if not left:
+            raise
+        time.sleep(0.1)
+`)
+}

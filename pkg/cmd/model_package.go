@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
+)
+
+// packageFlags are the flags of model package, beside those of model deploy that
+// it shares.
+type packageFlags struct {
+	azureFlags
+	deployFlags
+	imageName, imageLabel, outputPath string
+	noWait                            bool
+}
+
+// packaged is the answer of model package.
+type packaged struct {
+	// Location is the image by digest, or the folder.
+	Location string `json:"location"`
+	// Tag is the image by the label that was asked for.
+	Tag         string   `json:"tag,omitempty"`
+	Environment string   `json:"environment"`
+	Models      []string `json:"models"`
+}
+
+func newModelPackage(o *options) *cobra.Command {
+	p := &packageFlags{}
+	c := &cobra.Command{
+		Use:   "package",
+		Short: "Make the image of models and code, or the folder of a build, and deploy nothing",
+		Long: "Make the image that model deploy would run and push it, or with --output-path write what a build of\n" +
+			"it needs into a folder: a Dockerfile, azureml-app with the code and azureml-models with the models. The\n" +
+			"image that docker build makes of it listens on port 5001. Nothing is deployed.",
+		Example: "  # An image, by digest\n" +
+			"  kubectl aml model package -m diabetes:1 -ic inferenceconfig.json --query location -o tsv\n\n" +
+			"  # A folder to build elsewhere\n" +
+			"  kubectl aml model package -m diabetes:1 -ic inferenceconfig.json --output-path context\n" +
+			"  docker build -t diabetes context",
+		Args: exactArgs(0),
+		RunE: func(c *cobra.Command, _ []string) error { return o.modelPackage(c.Context(), p) },
+	}
+	p.azureFlags.add(c)
+	p.addPrinting(c, o.Getenv)
+	p.addPackageSources(c, o.Getenv)
+	f := c.Flags()
+	f.StringVar(&p.imageName, "image-name", "", "Name of the image in the registry (default: that of the first model)")
+	f.StringVar(&p.imageLabel, "image-label", "", "Tag that the image gets too")
+	f.StringVar(&p.outputPath, "output-path", "", "Folder to write the Dockerfile, code and models into, in place of an image")
+	f.BoolVar(&p.noWait, "no-wait", false, "Taken and not used: there is nothing that goes on elsewhere")
+	short(c, "image-name", "in")
+	short(c, "image-label", "il")
+	return c
+}
+
+// addPackageSources gives c the flags of model deploy that say what the image is
+// made of.
+func (p *packageFlags) addPackageSources(c *cobra.Command, getenv func(string) string) {
+	p.addSources(c, getenv)
+	p.addOldForm(c)
+	p.fields.inference = p.fields.addAll(c, amlv1.InferenceFields(), func(amlv1.Field) bool { return true })
+	for _, other := range []string{"image", "deploy-config-file"} { // of deployments
+		_ = c.Flags().MarkHidden(other) // the only error is a flag that is not there
+	}
+}
+
+func (p *packageFlags) checkPackage() error {
+	var errs []error
+	refuse := func(text string) { errs = append(errs, usageError{errors.New(text)}) }
+	if p.image != "" || p.deployConfig != "" {
+		refuse("--image and --deploy-config-file are of a deployment, and nothing is deployed: leave them out")
+	}
+	if len(p.models)+len(p.modelMetadata) == 0 {
+		refuse("no model: give --model as NAME:VERSION, or as a file with NAME:VERSION=PATH")
+	}
+	if !p.hasCode() {
+		refuse("no code: give --inference-config-file or --entry-script")
+	}
+	if p.outputPath != "" && p.imageName+p.imageLabel != "" {
+		refuse("--image-name and --image-label are of an image, and --output-path writes a folder: leave one out")
+	}
+	if p.outputPath == "" && p.registry == "" {
+		refuse("no registry to push the image to: name one with --registry or AML_REGISTRY, or a folder with --output-path")
+	}
+	return errors.Join(errs...)
+}
+
+func (o *options) modelPackage(ctx context.Context, p *packageFlags) error {
+	a := &azureCommand{options: o, azureFlags: p.azureFlags}
+	if err := a.begin(""); err != nil {
+		return err
+	}
+	if err := p.checkPackage(); err != nil {
+		return err
+	}
+	if p.noWait {
+		a.tell("note: --no-wait is not used: nothing goes on elsewhere")
+	}
+	work := &plan{}
+	if err := errors.Join(work.code(a.options, &p.deployFlags), work.modelsOf(a.options, &p.deployFlags)); err != nil {
+		return err
+	}
+	if keys := slices.Sorted(maps.Keys(work.version.Env)); len(keys) > 0 {
+		a.tell("note: the environment's variables are not in the image, a deployment sets them: %s", strings.Join(keys, ", "))
+	}
+	made, err := a.pack(ctx, work, p)
+	if err != nil {
+		return err
+	}
+	return a.print(made)
+}
+
+// pack writes the folder, or pushes the image.
+func (o *options) pack(ctx context.Context, work *plan, p *packageFlags) (packaged, error) {
+	opts := p.access(o, "image")
+	if p.outputPath != "" {
+		made, err := image.WriteContext(ctx, work.source, o.path(p.outputPath), opts)
+		return packaged{Location: o.path(p.outputPath), Environment: made.Environment, Models: made.Models}, err
+	}
+	name := cmp.Or(p.imageName, strings.ToLower(work.source.Models[0].Name))
+	work.endpoint = name
+	if err := o.build(ctx, work, &p.deployFlags, release.DryRunNone); err != nil {
+		return packaged{}, err
+	}
+	made := packaged{Location: work.version.Image, Environment: work.source.Environment, Models: work.version.Models}
+	if p.imageLabel == "" {
+		return made, nil
+	}
+	tag, err := image.Tag(ctx, made.Location, p.imageLabel, opts)
+	if err != nil {
+		return made, fmt.Errorf("image %s is pushed, but %w", made.Location, err)
+	}
+	made.Tag = tag
+	return made, nil
+}
