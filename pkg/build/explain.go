@@ -60,12 +60,12 @@ func explain(ctx context.Context, err error, r Request, said *progress) error {
 }
 
 var (
-	imageOf  = regexp.MustCompile(`(?:load metadata for|resolve image config for(?: docker-image://)?|^FROM) (\S+)`)
+	imageOf  = regexp.MustCompile(`(?:load metadata for|resolve image config for|^FROM) (?:docker-image://)?(\S+)`)
 	parsing  = regexp.MustCompile(`dockerfile parse error(?: on)? line (\d+): (.*)$`)
 	missing  = regexp.MustCompile(`(?:cache key|checksum of ref \S+): ("[^"]*")`)
 	noSecret = regexp.MustCompile(`secret (\S+?):? not found`)
 	prefixes = regexp.MustCompile(`^(?:failed to solve(?: with frontend [\w.]+)?|failed to create LLB definition|` +
-		`rpc error: code = \w+ desc =|failed to fetch \S+ token|failed to do request):? `)
+		`rpc error: code = \w+ desc =|failed to fetch \S+ token):? |^.*failed to do request: `)
 )
 
 // reason is what happened and what to do; place is the step that failed.
@@ -87,7 +87,11 @@ func reason(err error, text, place string) (what, advice string) {
 		return "the builder broke the connection off", "look at its logs, and try again: " + tailOf(text)
 	}
 	if m := imageOf.FindStringSubmatch(place); m != nil {
-		return base(m[1], text)
+		what, advice = base(m[1], text)
+		if strings.HasPrefix(place, "resolve image config") {
+			advice += "; or take the line \"# syntax=\" out of the Dockerfile"
+		}
+		return what, advice
 	}
 	return tailOf(text), "see the lines of the build before this"
 }

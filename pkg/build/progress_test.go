@@ -186,6 +186,10 @@ func TestExplain(t *testing.T) {
 		"nothing listens": {place: image, text: `failed to solve: failed to do request: Head "https://example.com/": connect: connection refused`,
 			want: "cannot build env: the builder does not reach the registry example.com: Head \"https://example.com/\": connect: " +
 				"connection refused: check the name and the port, and the builder's network"},
+		"a frontend that cannot be had": {place: "resolve image config for docker-image://docker.io/docker/dockerfile:1",
+			text: `failed to solve: failed to do request: Head "https://r/": dial tcp: i/o timeout`,
+			want: `cannot build env: the builder does not reach the registry docker.io: Head "https://r/": dial tcp: i/o timeout: check the ` +
+				`name and the port, and the builder's network; or take the line "# syntax=" out of the Dockerfile`},
 		"a line of an old frontend": {text: "failed to solve with frontend dockerfile.v0: failed to create LLB definition: dockerfile parse error line 2: unknown instruction: RUNN",
 			want: "cannot build env: line 2 of the Dockerfile is wrong: unknown instruction: RUNN: correct that line"},
 		"a line of a new frontend": {text: "failed to solve: dockerfile parse error on line 2: unknown instruction: RUNN (did you mean RUN?)",
