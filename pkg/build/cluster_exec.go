@@ -12,11 +12,13 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream"
 )
 
@@ -60,6 +62,8 @@ func (e execution) run(ctx context.Context, pod string, s streams, command ...st
 	if err != nil {
 		return err
 	}
+	// What it logs of streams that end early, the error has too.
+	ctx = klog.NewContext(ctx, logr.Discard())
 	return executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: s.in, Stdout: s.out, Stderr: s.err})
 }
 

@@ -39,11 +39,11 @@ const (
 )
 
 // watch runs BuildKit until there was no sign of life for $0 seconds. It is the
-// container's first process.
+// container's first process: what it leaves running ends with it.
 const watch = `idle=$0 left=$0
+trap 'exit 0' TERM INT
 rootlesskit buildkitd --oci-worker-no-process-sandbox &
 daemon=$!
-trap 'kill $daemon' TERM INT
 while kill -0 $daemon 2>/dev/null; do
   if [ -e ` + signOfLife + ` ]; then
     rm -f ` + signOfLife + `
@@ -51,8 +51,6 @@ while kill -0 $daemon 2>/dev/null; do
   fi
   if [ $left -le 0 ]; then
     echo "no sign of life for $idle seconds"
-    kill $daemon
-    wait $daemon
     exit 0
   fi
   left=$((left - 1))
