@@ -5,6 +5,7 @@ package cmd
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ func (r *registryFlags) host() string {
 // access is how registries are reached, with logins beside those of Docker's
 // configuration. What goes on there is told, with what it is about before it.
 func (r *registryFlags) access(o *options, about string, logins ...amlv1.ImageRegistry) (image.Options, error) {
-	keychain, err := image.Keychain(o.Clock, logins, azureKeychain{o})
+	keychain, err := image.Keychain(o.Clock, logins, &azureKeychain{o: o})
 	opts := image.Options{Insecure: r.insecureRegistry, Clock: o.Clock, Keychain: keychain,
 		Log: func(line string) { o.tell("%s: %s", about, line) }}
 	for _, file := range r.ca {
@@ -55,22 +56,35 @@ func (r *registryFlags) access(o *options, about string, logins ...amlv1.ImageRe
 }
 
 // azureKeychain signs in to Azure when a registry of Azure's is spoken to, and not
-// before.
-type azureKeychain struct{ o *options }
+// before; a login is kept for the others of its cloud.
+type azureKeychain struct {
+	o *options
+
+	mu     sync.Mutex
+	clouds map[string]authn.Keychain
+}
 
 // Resolve has nothing for the registries of others.
-func (k azureKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
+func (k *azureKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 	if !acr.Server(r.RegistryStr()) {
 		return authn.Anonymous, nil
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	access := azureFor(k.o, r.RegistryStr())
-	credential, err := access.credential(k.o, "")
-	if err != nil {
-		k.o.tell("note: not signed in to %s: %v", r.RegistryStr(), err)
-		return authn.Anonymous, nil
+	if k.clouds[access.cloud] == nil {
+		credential, err := access.credential(k.o, "")
+		if err != nil {
+			k.o.tell("note: not signed in to %s: %v", r.RegistryStr(), err)
+			return authn.Anonymous, nil
+		}
+		if k.clouds == nil {
+			k.clouds = map[string]authn.Keychain{}
+		}
+		k.clouds[access.cloud] = acr.Keychain(credential, acr.KeychainOptions{Clock: k.o.Clock,
+			Tell: func(line string) { k.o.tell("note: %s", line) }})
 	}
-	return acr.Keychain(credential, acr.KeychainOptions{Clock: k.o.Clock,
-		Tell: func(line string) { k.o.tell("note: %s", line) }}).Resolve(r)
+	return k.clouds[access.cloud].Resolve(r)
 }
 
 // azureFor is how Azure is reached for one of its registries.
