@@ -4,6 +4,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
@@ -17,10 +18,19 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	if err != nil {
 		return err
 	}
+	var nodes *nodes
+	if dryRun == release.DryRunNone {
+		if nodes, err = o.nodesFor(cmp.Or(f.image, f.registry)); err != nil {
+			return err
+		}
+	}
 	if f.image != "" {
 		pinned, err := image.Resolve(ctx, f.image, opts)
+		if err != nil {
+			return err
+		}
 		p.version.Image = pinned
-		return err
+		return nodes.load(ctx, o, pinned, opts)
 	}
 	p.source.Environment, err = o.environmentImage(ctx, p, &f.sourceFlags, dryRun != release.DryRunNone)
 	if err != nil {
@@ -50,5 +60,5 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	p.version.Image = made.Reference
 	p.version.EntryScript, p.version.SourceDirectory = made.EntryScript, made.SourceDirectory
 	p.version.ModelDir, p.version.Models = made.ModelDir, append([]string{}, made.Models...)
-	return nil
+	return nodes.load(ctx, o, made.Reference, opts)
 }

@@ -126,8 +126,14 @@ func (o *options) modelPackage(ctx context.Context, p *packageFlags) error {
 
 // pack writes the folder, or pushes the image.
 func (o *options) pack(ctx context.Context, work *plan, p *packageFlags) (packaged, error) {
-	opts := p.access(o, "image")
+	opts, err := p.access(o, "image")
+	if err != nil {
+		return packaged{}, err
+	}
 	if p.outputPath != "" {
+		if work.source.Environment, err = o.environmentImage(ctx, work, &p.sourceFlags, false); err != nil {
+			return packaged{}, err
+		}
 		made, err := image.WriteContext(ctx, work.source, o.path(p.outputPath), opts)
 		return packaged{Location: o.path(p.outputPath), Environment: made.Environment, Models: made.Models}, err
 	}

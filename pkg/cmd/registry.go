@@ -4,6 +4,7 @@
 package cmd
 
 import (
+	"cmp"
 	"strings"
 	"sync"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
 )
 
 // registryFlags say where images and models are, and how to get there.
@@ -26,7 +28,8 @@ type registryFlags struct {
 // add gives c the flags; what says what they are for.
 func (r *registryFlags) add(c *cobra.Command, getenv func(string) string, what string) {
 	f := c.Flags()
-	f.StringVar(&r.registry, "registry", getenv("AML_REGISTRY"), what+", as HOST[/PATH] (default: $AML_REGISTRY)")
+	f.StringVar(&r.registry, "registry", cmp.Or(getenv("AML_REGISTRY"), layout.Host), what+", as HOST[/PATH], or "+
+		layout.Host+" for the folder on this machine that AML_LAYOUT names (default: $AML_REGISTRY)")
 	f.BoolVar(&r.insecureRegistry, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
 		"on this machine")
 	f.StringArrayVar(&r.ca, "registry-ca", nil, "File with certificates in PEM that registries are trusted by too; repeatable")
@@ -47,7 +50,7 @@ func (r *registryFlags) host() string {
 // configuration. What goes on there is told, with what it is about before it.
 func (r *registryFlags) access(o *options, about string, logins ...amlv1.ImageRegistry) (image.Options, error) {
 	keychain, err := image.Keychain(o.Clock, logins, &azureKeychain{o: o})
-	opts := image.Options{Insecure: r.insecureRegistry, Clock: o.Clock, Keychain: keychain,
+	opts := image.Options{Insecure: r.insecureRegistry, Clock: o.Clock, Keychain: keychain, Wrap: o.throughFolder,
 		Log: func(line string) { o.tell("%s: %s", about, line) }}
 	for _, file := range r.ca {
 		opts.CAFiles = append(opts.CAFiles, o.path(file))

@@ -59,6 +59,8 @@ type Options struct {
 	// these authorities too, besides those that the system trusts. They need a
 	// Transport that is nil or an *http.Transport.
 	CAFiles []string
+	// Wrap puts something before what carries the requests; nil is nothing.
+	Wrap func(next http.RoundTripper) http.RoundTripper
 	// Clock gives the time and waits; nil is the machine's.
 	Clock clock.Clock
 	// Log is told what is going on, a line at a time; nil is nobody.

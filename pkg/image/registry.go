@@ -82,6 +82,13 @@ func pull(ctx context.Context, ref string, o Options, t http.RoundTripper) (v1.I
 	return img, pinned(parsed, digest), nil
 }
 
+// Read returns an image, of several for linux/amd64. Its layers are read from the
+// registry when they are opened. Errors are as in Package.
+func Read(ctx context.Context, ref string, o Options) (v1.Image, error) {
+	img, _, err := pull(ctx, ref, o, newTransport(o))
+	return img, err
+}
+
 // push writes what the repository does not have yet.
 func push(ctx context.Context, repo name.Repository, img v1.Image, o Options, t http.RoundTripper) (string, error) {
 	digest, err := img.Digest()

@@ -32,6 +32,15 @@ func (o Options) Check() error {
 
 // carrier is what carries the requests.
 func (o Options) carrier() (http.RoundTripper, error) {
+	next, err := o.trusting()
+	if err != nil || o.Wrap == nil {
+		return next, err
+	}
+	return o.Wrap(next), nil
+}
+
+// trusting trusts the authorities in the CA files, too.
+func (o Options) trusting() (http.RoundTripper, error) {
 	next := o.Transport
 	if next == nil {
 		next = remote.DefaultTransport

@@ -20,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
 )
 
 // ErrNoEngine says that this machine has nothing that runs containers.
@@ -53,6 +54,8 @@ type provider interface {
 	Create(name string, options ...cluster.CreateOption) error
 	Delete(name, kubeconfig string) error
 	List() ([]string, error)
+	KubeConfig(name string, internal bool) (string, error)
+	ListInternalNodes(name string) ([]nodes.Node, error)
 }
 
 // New finds what runs the nodes. It refuses an engine that kind does not know,

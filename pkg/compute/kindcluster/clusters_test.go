@@ -18,6 +18,7 @@ import (
 
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/exec"
 )
 
@@ -31,6 +32,8 @@ type kinds struct {
 	gone   chan struct{}
 	// late is how many deletes say that they did it and did not.
 	late int
+	// nodes are those of every cluster.
+	nodes []nodes.Node
 }
 
 // instants is a clock for which all time is over at once.

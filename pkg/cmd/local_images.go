@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/compute/kindcluster"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
+)
+
+var errNoNodes = errors.New("no registry is named, and the nodes of this cluster cannot take images from this machine, " +
+	"as those of kind can: name a registry that they pull from with --registry or AML_REGISTRY")
+
+// imageFolder is where images and models are if no registry is named.
+func (o *options) imageFolder() string {
+	return cmp.Or(o.Getenv("AML_LAYOUT"), filepath.Join(o.folder("XDG_DATA_HOME", ".local", "share"), "images"))
+}
+
+// inFolder tells whether a registry, repository or image is in that folder.
+func inFolder(name string) bool {
+	host, _, _ := strings.Cut(name, "/")
+	return host == layout.Host
+}
+
+// throughFolder answers requests to layout.Host out of the folder, which is opened
+// by the first of them.
+func (o *options) throughFolder(next http.RoundTripper) http.RoundTripper {
+	open := sync.OnceValues(func() (*layout.Layout, error) { return layout.Open(o.imageFolder()) })
+	return &folderTransport{open, next}
+}
+
+type folderTransport struct {
+	open func() (*layout.Layout, error)
+	next http.RoundTripper
+}
+
+// RoundTrip opens the folder for whoever needs it.
+func (t *folderTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != layout.Host {
+		return t.next.RoundTrip(r)
+	}
+	l, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	return l.Transport(t.next).RoundTrip(r)
+}
+
+// nodes take images from the folder.
+type nodes struct {
+	clusters *kindcluster.Clusters
+	cluster  string
+}
+
+// nodesFor finds the nodes of the cluster in use, for an image that is in the
+// folder: nobody could pull it. It returns nil for images of registries.
+func (o *options) nodesFor(where string) (*nodes, error) {
+	if !inFolder(where) {
+		return nil, nil
+	}
+	s, err := o.connect()
+	if err != nil {
+		return nil, err
+	}
+	if s.REST == nil {
+		return nil, errNoNodes
+	}
+	clusters, err := o.kindClusters()
+	if errors.Is(err, kindcluster.ErrNoEngine) {
+		return nil, errNoNodes
+	}
+	if err != nil {
+		return nil, err
+	}
+	name, err := clusters.At(s.REST.Host)
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return nil, errNoNodes
+	}
+	o.tell("image: no registry: images are in %s, and go from there into the nodes of kind cluster %s",
+		o.imageFolder(), name)
+	return &nodes{clusters, name}, nil
+}
+
+// load puts an image into all nodes that lack it.
+func (n *nodes) load(ctx context.Context, o *options, ref string, access image.Options) error {
+	if n == nil {
+		return nil
+	}
+	img, err := image.Read(ctx, ref, access)
+	if err != nil {
+		return err
+	}
+	start := o.Clock.Now()
+	did, err := n.clusters.Load(ctx, n.cluster, img, ref)
+	if err != nil {
+		return err
+	}
+	o.tell("image: loaded into %d of the %d nodes of kind cluster %s (%.1f MB in %.1f s)", did.Sent, did.Nodes, n.cluster,
+		float64(did.Bytes)/1e6, o.Clock.Since(start).Seconds())
+	return nil
+}

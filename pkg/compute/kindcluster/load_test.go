@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package kindcluster
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
+	"sigs.k8s.io/kind/pkg/exec"
+)
+
+func (k *kinds) KubeConfig(name string, _ bool) (string, error) {
+	if name == "stopped" {
+		return "", errors.New("no such container")
+	}
+	return "clusters: [{name: kind-" + name + ", cluster: {server: 'https://127.0.0.1:" + name + "'}}]", nil
+}
+
+func (k *kinds) ListInternalNodes(string) ([]nodes.Node, error) { return k.nodes, nil }
+
+// node plays a node: what containerd has, and what came.
+type node struct {
+	nodes.Node
+	name          string
+	images, blobs []string
+	imports       [][]string
+	arguments     string
+	refuses       int
+}
+
+func (n *node) String() string { return n.name }
+
+func (n *node) CommandContext(_ context.Context, name string, args ...string) exec.Cmd {
+	return &command{node: n, line: name + " " + strings.Join(args, " ")}
+}
+
+type command struct {
+	node *node
+	line string
+	in   io.Reader
+	out  io.Writer
+}
+
+func (c *command) SetEnv(...string) exec.Cmd      { return c }
+func (c *command) SetStdin(r io.Reader) exec.Cmd  { c.in = r; return c }
+func (c *command) SetStdout(w io.Writer) exec.Cmd { c.out = w; return c }
+func (c *command) SetStderr(_ io.Writer) exec.Cmd { return c }
+
+func (c *command) Run() error {
+	switch n := c.node; {
+	case c.line == "containerd config dump":
+		fmt.Fprint(c.out, "[x]\n  snapshotter = ''\n  snapshotter = 'native'\n")
+	case strings.HasPrefix(c.line, "ctr --namespace=k8s.io images list --quiet name=="):
+		fmt.Fprintln(c.out, strings.Join(n.images, "\n"))
+	case c.line == "ctr --namespace=k8s.io content list --quiet":
+		fmt.Fprintln(c.out, strings.Join(n.blobs, "\n"))
+	case strings.HasPrefix(c.line, "ctr --namespace=k8s.io images import "):
+		return n.load(c.line, c.in)
+	default:
+		return errors.New("unexpected: " + c.line)
+	}
+	return nil
+}
+
+func (n *node) load(line string, in io.Reader) error {
+	n.arguments = line
+	var files []string
+	for archive := tar.NewReader(in); ; {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return &exec.RunError{Output: []byte("ctr: unexpected EOF"), Inner: err}
+		}
+		files = append(files, h.Name)
+	}
+	n.imports = append(n.imports, files)
+	if n.refuses--; n.refuses >= 0 {
+		return &exec.RunError{Output: []byte("ctr: content digest not found"), Inner: errors.New("exit status 1")}
+	}
+	return nil
+}
+
+func pinnedImage(t *testing.T) (v1.Image, string) {
+	t.Helper()
+	img, err := random.Image(1000, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img, "layout.localhost/x@" + digest.String()
+}
+
+func blobsOf(t *testing.T, img v1.Image) []string {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, l := range layers {
+		digest, err := l.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, digest.String())
+	}
+	return out
+}
+
+func TestNodesGetWhatTheyLack(t *testing.T) {
+	t.Parallel()
+	img, ref := pinnedImage(t)
+	layers := blobsOf(t, img)
+	empty, half, full := &node{name: "empty"}, &node{name: "half", blobs: layers[:1]}, &node{name: "full", images: []string{ref}}
+	swept := &node{name: "swept", blobs: layers, refuses: 1}
+	k := &kinds{nodes: []nodes.Node{empty, half, full, swept}}
+	c, _ := k.clusters(t)
+	did, err := c.Load(t.Context(), "lab", img, ref)
+	if err != nil || did.Nodes != 4 || did.Sent != 3 || did.Bytes < 3000 {
+		t.Errorf("did %+v, %v", did, err)
+	}
+	for n, want := range map[*node][]int{empty: {6}, half: {5}, full: nil, swept: {4, 6}} {
+		var got []int
+		for _, files := range n.imports {
+			got = append(got, len(files))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("node %s got %v files, want %v", n, got, want)
+		}
+	}
+	if slices.Contains(half.imports[0], "blobs/sha256/"+strings.TrimPrefix(layers[0], "sha256:")) {
+		t.Error("a layer was sent that is there")
+	}
+	if want := "ctr --namespace=k8s.io images import --all-platforms --snapshotter=native -"; empty.arguments != want {
+		t.Errorf("ran %q, want %q", empty.arguments, want)
+	}
+}
+
+// broken is an image whose last layer cannot be read.
+type broken struct{ v1.Image }
+
+func (b broken) Layers() ([]v1.Layer, error) {
+	layers, err := b.Image.Layers()
+	layers[1] = brokenLayer{layers[1]}
+	return layers, err
+}
+
+type brokenLayer struct{ v1.Layer }
+
+func (brokenLayer) Compressed() (io.ReadCloser, error) { return nil, errors.New("the disk is gone") }
+
+func TestWhatKeepsAnImageFromNodesIsTold(t *testing.T) {
+	t.Parallel()
+	img, ref := pinnedImage(t)
+	for name, c := range map[string]struct {
+		image v1.Image
+		node  *node
+		ref   string
+		want  string
+	}{
+		"a node":   {img, &node{name: "lab-worker", refuses: 2}, ref, "load the image into node lab-worker: ctr: content digest not found"},
+		"an image": {broken{img}, &node{name: "lab-worker"}, ref, "the disk is gone"},
+		"a tag":    {img, &node{name: "lab-worker"}, "x:1", `image "x:1" has no digest`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := &kinds{nodes: []nodes.Node{c.node}}
+			clusters, _ := k.clusters(t)
+			if _, err := clusters.Load(t.Context(), "lab", c.image, c.ref); err == nil || err.Error() != c.want {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+	k := &kinds{}
+	clusters, _ := k.clusters(t)
+	if _, err := clusters.Load(t.Context(), "lab", img, ref); err == nil ||
+		err.Error() != "kind cluster lab has no nodes: make it anew" {
+		t.Errorf("without nodes: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	k.nodes = []nodes.Node{&node{name: "lab-worker"}}
+	if _, err := clusters.Load(ctx, "lab", img, ref); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestAClusterIsKnownByItsServer(t *testing.T) {
+	t.Parallel()
+	k := &kinds{there: []string{"stopped", "4001", "4002"}}
+	c, _ := k.clusters(t)
+	for server, want := range map[string]string{"https://127.0.0.1:4002": "4002", "https://127.0.0.1:4002/": "4002",
+		"https://127.0.0.1:4003": "", "": "", "https://lab.example:4002": ""} {
+		if got, err := c.At(server); got != want || err != nil {
+			t.Errorf("at %q is %q, %v; want %q", server, got, err, want)
+		}
+	}
+}
