@@ -45,9 +45,9 @@ func newComputeCreateKind(o *options) *cobra.Command {
 			"It takes Docker, Podman or nerdctl. The context of the kubeconfig has the compute's name; --namespace is\n" +
 			"where the endpoints will be. If anything fails there is no cluster; one whose creation was cut off is made\n" +
 			"anew by the next.\n\n" +
-			"Models get into it as into any cluster, from a registry that the nodes can pull from. For one on this\n" +
-			"machine, give kind a configuration with --config: https://kind.sigs.k8s.io/docs/user/local-registry tells\n" +
-			"how. A kind cluster has no load balancers: deploy with --service-type ClusterIP or NodePort.",
+			"It needs no registry: where none is named, deploy puts images into the nodes from a folder of this\n" +
+			"machine. For a registry on this machine, give kind a configuration with --config:\n" +
+			"https://kind.sigs.k8s.io/docs/user/local-registry tells how. A kind cluster has no load balancers: deploy with --service-type ClusterIP or NodePort.",
 		Example: "  kubectl aml compute create kind -n lab --set-context\n\n" +
 			"  # Another version of Kubernetes, and three nodes\n" +
 			"  kubectl aml compute create kind -n lab --image kindest/node:v1.35.0 --nodes 3\n\n" +

@@ -151,10 +151,48 @@ func TestWhatIsWrongWithModelsIsTold(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d\n%s%s\nwant\n%s", name, r.code, c.code, r.out, r.err, c.want)
 		}
 	}
-	delete(w.env, "AML_REGISTRY")
-	if r := w.run("model", "list"); r.code != 2 || r.err != "error: no registry to look into: name one with --registry or "+
-		"AML_REGISTRY\n" {
+	if r := w.run("model", "list", "--registry", ""); r.code != 2 || r.err != "error: no registry to look into: name one "+
+		"with --registry or AML_REGISTRY\n" {
 		t.Errorf("without a registry: exit code %d: %s", r.code, r.err)
+	}
+}
+
+// Without a registry, models are in a folder; images of them can be made, but get
+// only into the nodes of kind.
+func TestWithoutARegistryModelsAreInAFolder(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ variable, folder, want string }{
+		"named by AML_LAYOUT":    {"AML_LAYOUT", "images", "images"},
+		"in the data folder":     {"XDG_DATA_HOME", "data", "data/kubectl-aml/images"},
+		"in the home by default": {"HOME", "home", "home/.local/share/kubectl-aml/images"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			delete(w.env, "AML_REGISTRY")
+			w.env[c.variable] = filepath.Join(w.dir, c.folder)
+			if r := w.register("--query", "id", "-o", "tsv"); r.code != 0 || r.out != "diabetes:1\n" || r.err !=
+				"model: no registry: models are in DIR/"+c.want+"\nmodel: reading model diabetes:1\n"+
+					"model: pushing to layout.localhost/models/diabetes\n" {
+				t.Errorf("exit code %d: %s%s", r.code, r.out, r.err)
+			}
+			if _, err := os.Stat(filepath.Join(w.dir, c.want, "index.json")); err != nil {
+				t.Error(err)
+			}
+			if r := w.run("model", "list", "--query", "[].id", "-o", "tsv"); r.code != 0 || r.out != "diabetes:1\n" {
+				t.Errorf("list: exit code %d: %s%s", r.code, r.out, r.err)
+			}
+			if r := w.run("deploy", "iris", "--entry-script", "score.py", "-m", "diabetes", "--dry-run", "client"); r.code != 0 ||
+				!strings.Contains(r.err, "image: layout.localhost/iris@DIGEST") {
+				t.Errorf("dry run: exit code %d: %s", r.code, r.err)
+			}
+			r := w.run("deploy", "iris", "--entry-script", "score.py", "-m", "diabetes")
+			want := "error: no registry is named, and the nodes of this cluster cannot take images from this machine, as those " +
+				"of kind can: name a registry that they pull from with --registry or AML_REGISTRY\n"
+			if r.code != 1 || r.err != want {
+				t.Errorf("deploy: exit code %d: %s", r.code, r.err)
+			}
+		})
 	}
 }
 

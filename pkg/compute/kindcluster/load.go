@@ -105,7 +105,9 @@ type bound struct {
 }
 
 // Command is a command that ends with the context.
-func (b bound) Command(name string, args ...string) exec.Cmd { return b.CommandContext(b.ctx, name, args...) }
+func (b bound) Command(name string, args ...string) exec.Cmd {
+	return b.CommandContext(b.ctx, name, args...)
+}
 
 // load sends an archive to one node without the blobs that it has. Those may be
 // swept away meanwhile: then everything is sent.
