@@ -44,7 +44,7 @@ func TestReadEnvironmentDirectoryFindings(t *testing.T) {
 	t.Parallel()
 	const image = `{"docker": {"baseImage": "x"}}`
 	const both = "cannot be given together with baseImage: remove one of the two\n"
-	const noDefaults = `has no pip package azureml-defaults, which brings the scoring server: add it below "pip"` + "\n"
+	const noDefaults = `has no pip package azureml-defaults, which brings the scoring server: add it below "pip"; an image that is built gets the server without it` + "\n"
 	const named = `"env" is only the name of an environment, and there is no workspace to look it up in: ` + writeInFull + "\n"
 	cases := map[string]struct {
 		files map[string]string

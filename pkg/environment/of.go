@@ -8,22 +8,23 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 )
 
 // Of is the environment that a config asks for: its environment object, the old
-// keys, or, when it has neither, what Azure ML took then. conda reads a conda
-// file that the old keys name, by the path that stands there. Findings say what
+// keys, or, when it has neither, what Azure ML took then. read reads the conda file
+// and the Dockerfile steps that the old keys name, by the path that stands there. Findings say what
 // cannot be built, and what was added or left out. When they have an error, the
 // environment is not fit for use.
-func Of(config amlv1.InferenceConfig, conda func(path string) ([]byte, error)) (Environment, amlv1.Findings) {
+func Of(config amlv1.InferenceConfig, read func(path string) ([]byte, error)) (Environment, amlv1.Findings) {
 	m := &maker{places: config.Places()}
 	if config.Environment != nil {
 		m.object(*config.Environment)
 	} else {
-		m.old(config, conda)
+		m.old(config, read)
 	}
 	m.check()
 	return m.made, m.findings
@@ -130,6 +131,12 @@ func (m *maker) conda(c amlv1.CondaDependencies) {
 
 // old makes it of the old keys, or of nothing.
 func (m *maker) old(config amlv1.InferenceConfig, read func(path string) ([]byte, error)) {
+	// Azure ML made no environment of steps, but images of another kind: here they
+	// are those of a Dockerfile that begins with the base.
+	steps := config.Old.ExtraDockerfileSteps
+	if config.Old.Runtime != "" {
+		config.Old.ExtraDockerfileSteps = ""
+	}
 	old, findings := config.OldEnvironment()
 	m.findings = append(m.findings, findings...)
 	m.base = "baseImage"
@@ -143,6 +150,9 @@ func (m *maker) old(config amlv1.InferenceConfig, read func(path string) ([]byte
 	default:
 		m.made.Base = cpuImage
 	}
+	if steps != "" && config.Old.Runtime != "" {
+		m.steps(steps, read)
+	}
 	if old.CondaFile != "" {
 		m.file(old.CondaFile, read)
 		return
@@ -152,6 +162,17 @@ func (m *maker) old(config amlv1.InferenceConfig, read func(path string) ([]byte
 		m.warn("environment", "is not there: %s with Python 3.8.13 and azureml-defaults is taken, as in Azure ML; write "+
 			"one with the packages that the script needs", cpuImage)
 	}
+}
+
+// steps puts Dockerfile steps upon the base.
+func (m *maker) steps(name string, read func(path string) ([]byte, error)) {
+	const field = "extraDockerfileSteps"
+	text, err := read(name)
+	if err != nil {
+		m.refuse(field, "%s cannot be read: %v", name, err)
+		return
+	}
+	m.base, m.made.Dockerfile, m.made.Base = field, "FROM "+m.made.Base+"\n"+string(text), ""
 }
 
 // file takes the packages of a conda file on its own.
@@ -167,26 +188,21 @@ func (m *maker) file(name string, read func(path string) ([]byte, error)) {
 	m.conda(conda)
 	if m.made.Serving {
 		m.findings = append(m.findings, places.Warning("dependencies", "have no pip package azureml-defaults, which "+
-			"brings the scoring server"))
+			"brings the scoring server: "+server+" is added"))
 	}
 }
 
 // check tells of every text that no Dockerfile can be made of.
 func (m *maker) check() {
-	wrong := len(m.findings)
-	hashed := false
+	before := len(m.findings)
 	for i, line := range m.made.Pip {
-		found, why := parseRequirement(line)
-		if why != "" {
-			m.package_(fmt.Sprintf("%s.pip[%d]", m.list, i), line, why)
-		}
-		for _, r := range found {
-			hashed = hashed || r.hashed
+		if _, why := parseRequirement(line); why != "" {
+			m.refusePackage(fmt.Sprintf("%s.pip[%d]", m.list, i), line, why)
 		}
 	}
 	for i, spec := range m.made.Conda {
 		if _, why := parseConda(spec); why != "" {
-			m.package_(fmt.Sprintf("%s[%d]", m.list, i), spec, why)
+			m.refusePackage(fmt.Sprintf("%s[%d]", m.list, i), spec, why)
 		}
 	}
 	if _, err := m.made.dockerfile(); err != nil {
@@ -194,11 +210,23 @@ func (m *maker) check() {
 			m.refuse(m.base, "%s", line)
 		}
 	}
-	if _, err := m.made.packages(); err != nil && len(m.findings) == wrong {
+	p, err := m.made.packages()
+	if err != nil && len(m.findings) == before {
 		m.refuse(m.base, "%v", err)
+	}
+	if m.made.Serving && p.hashed {
+		m.findings = append(m.findings, m.packages.Warning(m.list, "have hashes, so pip takes nothing without one: "+server+
+			" is not added, write it with its own"))
+	}
+	if slices.ContainsFunc(m.made.Pip, password.MatchString) {
+		m.findings = append(m.findings, m.packages.Warning(m.list, "have a URL with a password, which everybody reads who has "+
+			"the image: write the index in a pip.conf instead"))
 	}
 }
 
-func (m *maker) package_(field, text, why string) {
+// password is found in a URL.
+var password = regexp.MustCompile(`://[^/@\s]*:[^/@\s]*@`)
+
+func (m *maker) refusePackage(field, text, why string) {
 	m.findings = append(m.findings, m.packages.Finding(field, fmt.Sprintf("%q %s", text, why)))
 }

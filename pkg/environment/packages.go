@@ -21,6 +21,8 @@ type packages struct {
 	// python and pip are the bounds of a conda file that needs no conda.
 	python, pip []bound
 	plain       bool
+	// hashed is set when pip wants a hash for every package.
+	hashed bool
 }
 
 func (p packages) installs() bool { return p.own || len(p.requirements) > 0 }
@@ -33,7 +35,7 @@ func (e Environment) packages() (packages, error) {
 	refuse := func(kind, text, why string) {
 		wrong = append(wrong, fmt.Errorf("%s %q %s", kind, text, why))
 	}
-	pip, hashed := e.Pip, false
+	pip := e.Pip
 	if e.UserManaged {
 		e.Channels, e.Conda, pip = nil, nil, nil
 	}
@@ -47,9 +49,9 @@ func (e Environment) packages() (packages, error) {
 		parsed = append(parsed, found...)
 	}
 	for _, r := range parsed {
-		hashed = hashed || r.hashed
+		p.hashed = p.hashed || r.hashed
 	}
-	if e.Serving && !hashed {
+	if e.Serving && !p.hashed {
 		parsed = append(parsed, requirement{text: server})
 	}
 	p.options, p.requirements = sorted(parsed)
