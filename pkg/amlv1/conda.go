@@ -101,7 +101,8 @@ func (e Environment) checkPackages(s *source, path string) Findings {
 	if conda == nil || truth(e.Python.UserManagedDependencies) || conda.HasServer() {
 		return nil
 	}
-	return Findings{s.warning(path, `has no pip package azureml-defaults, which brings the scoring server: add it below "pip"; an image that is built gets the server without it`)}
+	return Findings{s.warning(path, "has no pip package azureml-defaults, which brings the scoring server: "+
+		`add it below "pip"; an image that is built gets the server without it`)}
 }
 
 // HasServer tells whether pip brings the scoring server, by itself or with
@@ -110,4 +111,5 @@ func (d CondaDependencies) HasServer() bool {
 	return slices.ContainsFunc(d.Pip, serverPackage.MatchString)
 }
 
-var serverPackage = regexp.MustCompile(`(?i)^\s*azureml[-_.]+(?:defaults|inference[-_.]+server[-_.]+http)(?:$|[^-_.\w])`)
+var serverPackage = regexp.MustCompile(
+	`(?i)^\s*azureml[-_.]+(?:defaults|inference[-_.]+server[-_.]+http)(?:$|[^-_.\w])`)

@@ -65,7 +65,7 @@ func TestReadInferenceConfigFindings(t *testing.T) {
 	const script = `"entryScript": "score.py", `
 	const conda = `"environment": {"python": {"condaDependencies": `
 	const defaults = `warning: i.json:1:77: environment.python.condaDependencies: has no pip package azureml-defaults, ` +
-		"which brings the scoring server: an image that is built gets it all the same\n"
+		"which brings the scoring server: add it below \"pip\"; an image that is built gets the server without it\n"
 	const package1 = `: write ["python=3.8", {"pip": ["azureml-defaults"]}]` + "\n"
 	cases := map[string]struct{ keys, want string }{
 		"a script alone": {`"entryScript": "score.py"`, ""},

@@ -77,7 +77,7 @@ func TestTheChecksOfAnInferenceConfig(t *testing.T) {
 				"3:93: baseImage")},
 		"3 no azureml-defaults": {script + `"environment": {"python": {"condaDependencies": {"dependencies": ["numpy"]}}}`,
 			"warning: 2:50: environment.python.condaDependencies: has no pip package azureml-defaults, " +
-				"which brings the scoring server: an image that is built gets it all the same\n"},
+				"which brings the scoring server: add it below \"pip\"; an image that is built gets the server without it\n"},
 		"4 two images": {script + `"environment": {"docker": {"baseImage": "x", "baseDockerfile": "y"}}`,
 			"2:65: environment.docker.baseDockerfile: cannot be given together with baseImage: remove one of the two\n"},
 		"5 the folder is missing": {script + `"sourceDirectory": "gone"`,

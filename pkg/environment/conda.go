@@ -6,6 +6,7 @@ package environment
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -115,7 +116,7 @@ func (b bound) python() string {
 		parts = parts[:3]
 	}
 	tuple := "(" + strings.Join(parts, ", ") + ",)"
-	length := string(rune('0' + len(parts)))
+	length := strconv.Itoa(len(parts))
 	switch b.operator {
 	case "=", "==":
 		return "v[:" + length + "] == " + tuple

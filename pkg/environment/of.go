@@ -219,8 +219,8 @@ func (m *maker) check() {
 			" is not added, write it with its own"))
 	}
 	if slices.ContainsFunc(m.made.Pip, password.MatchString) {
-		m.findings = append(m.findings, m.packages.Warning(m.list, "have a URL with a password, which everybody reads who has "+
-			"the image: write the index in a pip.conf instead"))
+		m.findings = append(m.findings, m.packages.Warning(m.list, "have a URL with a password, which everybody reads who "+
+			"has the image: write the index in a pip.conf instead"))
 	}
 }
 
