@@ -207,7 +207,7 @@ func TestAnEndedCommandIsNoFailedLogin(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := authn.Authorization(ctx, a); !errors.Is(err, context.Canceled) || told.String() != "" {
+	if _, err := authn.Authorization(ctx, a); !errors.Is(err, context.Canceled) || told.String() != "" || SignIn(k, server) != nil {
 		t.Errorf("ended with %v, told %s", err, told)
 	}
 	if got := authorize(t, k, server); got.Username == "" {

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -88,7 +89,7 @@ func (s storage) get(ctx context.Context, where string, offset int64) (*http.Res
 func (s storage) request(ctx context.Context, method, where string) (*policy.Request, error) {
 	at, err := url.Parse(where)
 	if err != nil || at.Scheme != "https" {
-		return nil, fmt.Errorf("the address of its storage is none with https")
+		return nil, errors.New("the address of its storage is none with https")
 	}
 	return runtime.NewRequest(ctx, method, where)
 }

@@ -151,6 +151,9 @@ func TestFindsTheStepThatFailed(t *testing.T) {
 		"only the last lines": {"#5 [1/1] RUN x\n" + strings.Repeat("#5 0.1 noise\n", 30) + "#5 0.2 why\n" +
 			`#5 ERROR: process "x" did not complete successfully: exit code: 1`,
 			"step \"RUN x\" of the build ended with 1" + strings.Repeat("\n  noise", tail-1) + "\n  why"},
+		"the first of two": {"#5 [1/2] RUN one\n#6 [2/2] RUN two\n" +
+			"#5 ERROR: process \"one\" did not complete successfully: exit code: 3\n#6 ERROR: gone too",
+			"step \"RUN one\" of the build ended with 3"},
 		"none failed": {"#1 [1/1] RUN x\n#1 DONE 0.1s\nERROR: elsewhere", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

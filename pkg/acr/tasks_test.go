@@ -119,6 +119,9 @@ func TestTroubleThatPasses(t *testing.T) {
 			if n := len(s.Builds()); n != 1 {
 				t.Errorf("%d runs", n)
 			}
+			if name == "address has ended" && s.Count(armfake.LogURL) != 2 {
+				t.Errorf("asked for an address %d times", s.Count(armfake.LogURL))
+			}
 			if name != "no log at all" && strings.Count(told.String(), "Run ID: cb1 was successful") != 1 {
 				t.Errorf("told\n%s", told)
 			}
@@ -160,6 +163,9 @@ func TestTroubleThatStays(t *testing.T) {
 			Headers: map[string]string{"X-Ms-Error-Code": "AuthenticationFailed"}}},
 			want: "registry myregistry.azurecr.io: the Dockerfile cannot be uploaded: its storage answered 403 " +
 				"AuthenticationFailed: run the command again"},
+		"storage without TLS": {faults: []armfake.Fault{{Match: armfake.UploadURL, Status: http.StatusOK,
+			Body: `{"uploadUrl":"http://storage.example.com/x?sig=s","relativePath":"x"}`}},
+			want: "registry myregistry.azurecr.io: the Dockerfile cannot be uploaded: the address of its storage is none with https"},
 		"upload always dropped": {faults: []armfake.Fault{{Match: armfake.Upload, DropBefore: true, Times: -1}},
 			want: "registry myregistry.azurecr.io: the Dockerfile cannot be uploaded: EOF: run the command again"},
 		// A second request might be a second run.
