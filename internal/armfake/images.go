@@ -64,7 +64,7 @@ func (s *Server) loginServer(w http.ResponseWriter, r *http.Request, on *registr
 
 func denied(w http.ResponseWriter) {
 	sayJSON(w, http.StatusUnauthorized, map[string]any{"errors": []any{map[string]any{
-		"code": "UNAUTHORIZED", "message": "authentication required, visit https://aka.ms/acr/authorization for more information."}}})
+		"code": "UNAUTHORIZED", "message": "authentication required, visit https://aka.ms/acr/authorization."}}})
 }
 
 // exchange changes a token of Entra ID for one of the registry.
@@ -110,7 +110,8 @@ func (r *run) push() error {
 	if err != nil {
 		return err
 	}
-	built, err := mutate.AppendLayers(empty.Image, layer.NewLayer([]byte(r.build.Dockerfile), types.DockerUncompressedLayer))
+	content := layer.NewLayer([]byte(r.build.Dockerfile), types.DockerUncompressedLayer)
+	built, err := mutate.AppendLayers(empty.Image, content)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,6 @@ const (
 	ReadLog        = `^GET /storage/logs/`
 	CancelRun      = `^POST .*/runs/[^/]+/cancel$`
 	Exchange       = `^POST /oauth2/exchange$`
-	RegistryToken  = `^(GET|POST) /oauth2/token$`
 )
 
 // Registry is a container registry of Azure.
@@ -45,7 +44,8 @@ type registry struct {
 // AddRegistry has a registry be there. Whoever has Env, or Client, reaches its
 // login server here.
 func (s *Server) AddRegistry(r Registry) {
-	r.Subscription, r.Server = cmp.Or(r.Subscription, Subscription), cmp.Or(r.Server, strings.ToLower(r.Name)+".azurecr.io")
+	r.Subscription = cmp.Or(r.Subscription, Subscription)
+	r.Server = cmp.Or(r.Server, strings.ToLower(r.Name)+".azurecr.io")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.registries = append(s.registries, &registry{Registry: r, images: newImages()})

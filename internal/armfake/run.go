@@ -173,7 +173,8 @@ func (r *run) body() map[string]any {
 			"registry": r.on.Server, "repository": repository, "tag": tag, "digest": r.digest}}
 	}
 	return map[string]any{
-		"type": "Microsoft.ContainerRegistry/registries/runs", "id": r.on.id() + "/runs/" + r.id, "name": r.id, "properties": p,
+		"type": "Microsoft.ContainerRegistry/registries/runs", "id": r.on.id() + "/runs/" + r.id, "name": r.id,
+		"properties": p,
 	}
 }
 

@@ -26,8 +26,8 @@ func unavailable(err error) error {
 	switch {
 	// https://learn.microsoft.com/azure/container-registry/container-registry-tasks-overview
 	case strings.EqualFold(known.Code, "TasksOperationsNotAllowed"):
-		reason = "Azure allows no ACR Tasks in this subscription, as in those that are free or new: write another --builder, " +
-			"or ask Azure's support to allow them"
+		reason = "Azure allows no ACR Tasks in this subscription, as in those that are free or new: write another " +
+			"--builder, or ask Azure's support to allow them"
 	case known.Reason == aks.NotFound, known.Reason == aks.Denied:
 		reason = known.Message
 	default:

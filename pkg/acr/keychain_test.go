@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/kubectl-aml/kubectl-aml/internal/armfake"
@@ -156,7 +157,7 @@ func TestKeepsALoginUntilItEnds(t *testing.T) {
 	t.Parallel()
 	s := azure(t)
 	s.AddRegistry(armfake.Registry{Group: "ml", Name: "other"})
-	now := clocktesting.NewFakePassiveClock(time.Now())
+	now := clocktesting.NewFakePassiveClock(clock.RealClock{}.Now())
 	k := Keychain(&token{}, KeychainOptions{Transport: s.Client(), Clock: now})
 	var all sync.WaitGroup
 	for range 8 {
@@ -170,11 +171,11 @@ func TestKeepsALoginUntilItEnds(t *testing.T) {
 	if authorize(t, k, "other.azurecr.io"); s.Count(armfake.Exchange) != 2 {
 		t.Error("one login serves two registries")
 	}
-	now.SetTime(time.Now().Add(2 * time.Hour))
+	now.SetTime(clock.RealClock{}.Now().Add(2 * time.Hour))
 	if again := authorize(t, k, server); again.Password != first.Password {
 		t.Error("signed in again before the end")
 	}
-	now.SetTime(time.Now().Add(3*time.Hour - time.Minute))
+	now.SetTime(clock.RealClock{}.Now().Add(3*time.Hour - time.Minute))
 	if again := authorize(t, k, server); again.Password == first.Password {
 		t.Error("keeps a login that is about to end")
 	}
@@ -183,7 +184,7 @@ func TestKeepsALoginUntilItEnds(t *testing.T) {
 func TestTriesAgainAfterAWhile(t *testing.T) {
 	t.Parallel()
 	s := azure(t)
-	now := clocktesting.NewFakePassiveClock(time.Now())
+	now := clocktesting.NewFakePassiveClock(clock.RealClock{}.Now())
 	cred := &token{err: errors.New("not signed in")}
 	k := Keychain(cred, KeychainOptions{Transport: s.Client(), Clock: now})
 	authorize(t, k, server)

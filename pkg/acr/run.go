@@ -182,6 +182,7 @@ func (r *runs) cancel(ctx context.Context, id string) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer stop()
 	if _, err := r.runs.BeginCancel(ctx, r.group, r.name, id, nil); err != nil && r.o.Azure.Tell != nil {
-		r.o.Azure.Tell(fmt.Sprintf("run %s could not be canceled: run az acr task cancel-run -r %s --run-id %s", id, r.name, id))
+		r.o.Azure.Tell(fmt.Sprintf("run %s could not be canceled: run az acr task cancel-run -r %s --run-id %s",
+			id, r.name, id))
 	}
 }

@@ -126,7 +126,8 @@ func platformOf(platform string) (*armcontainerregistry.PlatformProperties, erro
 	parts := strings.Split(platform, "/")
 	if len(parts) < 2 || len(parts) > 3 || parts[0] != "linux" ||
 		!slices.Contains(armcontainerregistry.PossibleArchitectureValues(), armcontainerregistry.Architecture(parts[1])) {
-		return nil, fmt.Errorf("platform %q is none that ACR Tasks builds for here: write linux/amd64 or linux/arm64", platform)
+		return nil, fmt.Errorf("platform %q is none that ACR Tasks builds for here: write linux/amd64 or linux/arm64",
+			platform)
 	}
 	p := &armcontainerregistry.PlatformProperties{
 		OS:           ptr.To(armcontainerregistry.OSLinux),
@@ -160,8 +161,8 @@ func check(r build.Request, secrets map[string][]byte) error {
 		}
 	}
 	if size > secretsLimit {
-		found = append(found, fmt.Errorf("the secrets are %d bytes together, ACR Tasks takes %d: give fewer, or another builder",
-			size, secretsLimit))
+		found = append(found, fmt.Errorf("the secrets are %d bytes together, ACR Tasks takes %d: give fewer, or another "+
+			"builder", size, secretsLimit))
 	}
 	return errors.Join(found...)
 }

@@ -59,7 +59,8 @@ func Tasks(cred azcore.TokenCredential, registry string, o Options) (build.Build
 	repository, err := name.NewRepository(strings.TrimSuffix(registry, "/")+"/environments", name.StrictValidation)
 	if err != nil || !Server(repository.RegistryStr()) {
 		return nil, &build.UnavailableError{Builder: Builder, Err: err,
-			Reason: fmt.Sprintf("registry %q is none of Azure: write --registry NAME.azurecr.io, or another --builder", registry)}
+			Reason: fmt.Sprintf("registry %q is none of Azure: write --registry NAME.azurecr.io, or another --builder",
+				registry)}
 	}
 	o.Azure.Credential = cred
 	o.Interval, o.Timeout = cmp.Or(o.Interval, 3*time.Second), cmp.Or(o.Timeout, 2*time.Hour)

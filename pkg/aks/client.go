@@ -113,7 +113,9 @@ func (c *Client) clusters(t Target) (*acs.ManagedClustersClient, error) {
 
 // ARM are the settings of a client of Azure's SDK that speaks to the resource
 // manager as c does: where, as whom, and how often it tries.
-func (c *Client) ARM() (azcore.TokenCredential, *arm.ClientOptions) { return c.options.Credential, c.arm }
+func (c *Client) ARM() (azcore.TokenCredential, *arm.ClientOptions) {
+	return c.options.Credential, c.arm
+}
 
 // endpoint is where Azure's resource manager is, without a slash at its end.
 func (c *Client) endpoint() string {
