@@ -46,18 +46,21 @@ func packageIndex(t *testing.T) (pipConfig string) {
 		<-ended
 	})
 	file := filepath.Join(t.TempDir(), "pip.conf")
-	must(t, os.WriteFile(file, []byte("[global]\nindex-url = "+index+"\nproxy = http://"+listener.Addr().String()+"\n"), 0o600))
+	config := "[global]\nindex-url = " + index + "\nproxy = http://" + listener.Addr().String() + "\n"
+	must(t, os.WriteFile(file, []byte(config), 0o600))
 	return file
 }
 
 // indexURL is the index that pip is configured for, or its own.
 func indexURL(t *testing.T) string {
 	t.Helper()
-	set := regexp.MustCompile(`(?m)\.index-url='(.+)'$`).FindStringSubmatch(output(t, "python3", "-m", "pip", "config", "list"))
+	config := output(t, "python3", "-m", "pip", "config", "list")
+	set := regexp.MustCompile(`(?m)\.index-url='(.+)'$`).FindStringSubmatch(config)
 	if set != nil {
 		return set[1]
 	}
-	return strings.TrimSpace(output(t, "python3", "-c", "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"))
+	return strings.TrimSpace(output(t, "python3", "-c",
+		"from pip._internal.models.index import PyPI; print(PyPI.simple_url)"))
 }
 
 func output(t *testing.T, name string, args ...string) string {

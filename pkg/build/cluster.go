@@ -162,7 +162,8 @@ func (b *clusterBuilder) remove(ctx context.Context, job *batchv1.Job, r Request
 	err := b.kube.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{
 		PropagationPolicy: &propagation, Preconditions: metav1.NewUIDPreconditions(string(job.UID))})
 	if err != nil && !isGone(err) {
-		r.log(fmt.Sprintf("Job %s is not deleted (%s): it ends by itself within %s", job.Name, oneLine(err.Error()), b.o.Idle))
+		r.log(fmt.Sprintf("Job %s is not deleted (%s): it ends by itself within %s",
+			job.Name, oneLine(err.Error()), b.o.Idle))
 	}
 }
 

@@ -119,7 +119,7 @@ func lookAt(pod *corev1.Pod) look {
 	for _, c := range pod.Status.ContainerStatuses {
 		switch {
 		case c.State.Terminated != nil:
-			return look{waits: ended(pod, c.State.Terminated), hopeless: true}
+			return look{waits: causeOfEnd(pod, c.State.Terminated), hopeless: true}
 		case c.State.Waiting != nil && hopeless(c.State.Waiting.Reason):
 			return look{waits: joined(c.State.Waiting.Reason, c.State.Waiting.Message), hopeless: true}
 		case c.Ready:
@@ -159,8 +159,8 @@ func hopeless(reason string) bool {
 	}
 }
 
-// ended says why BuildKit's container has ended.
-func ended(pod *corev1.Pod, t *corev1.ContainerStateTerminated) string {
+// causeOfEnd says why BuildKit's container has ended.
+func causeOfEnd(pod *corev1.Pod, t *corev1.ContainerStateTerminated) string {
 	said := oneLine(t.Message)
 	switch {
 	case t.Reason == "OOMKilled":
@@ -186,7 +186,8 @@ func (b *clusterBuilder) explained(ctx context.Context, name string, err error) 
 	pod, getErr := b.kube.CoreV1().Pods(b.o.Namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(getErr):
-		return &UnavailableError{Builder: b.Name(), Reason: "pod " + name + " was deleted during the build: try again", Err: err}
+		return &UnavailableError{Builder: b.Name(), Err: err,
+			Reason: "pod " + name + " was deleted during the build: try again"}
 	case getErr != nil:
 		return err
 	case pod.DeletionTimestamp != nil:
