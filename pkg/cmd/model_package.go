@@ -54,13 +54,14 @@ func newModelPackage(o *options) *cobra.Command {
 		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return o.modelPackage(c.Context(), p) },
 	}
-	p.azureFlags.add(c)
+	p.add(c)
 	p.addPrinting(c, o.Getenv)
 	p.addPackageSources(c, o.Getenv)
 	f := c.Flags()
 	f.StringVar(&p.imageName, "image-name", "", "Name of the image in the registry (default: that of the first model)")
 	f.StringVar(&p.imageLabel, "image-label", "", "Tag that the image gets too")
-	f.StringVar(&p.outputPath, "output-path", "", "Folder to write the Dockerfile, code and models into, in place of an image")
+	f.StringVar(&p.outputPath, "output-path", "", "Folder to write a Dockerfile, the code and models into, "+
+		"in place of an image")
 	f.BoolVar(&p.noWait, "no-wait", false, "Taken and not used: there is nothing that goes on elsewhere")
 	short(c, "image-name", "in")
 	short(c, "image-label", "il")

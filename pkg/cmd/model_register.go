@@ -98,7 +98,7 @@ func (r *registration) register(ctx context.Context, c *cobra.Command) error {
 		return err
 	}
 	r.info.Resources = r.resources(c, nil)
-	made, err := models.Register(ctx, r.model, r.options.modelPath(image.Model{Path: r.path}), r.info)
+	made, err := models.Register(ctx, r.model, r.modelPath(image.Model{Path: r.path}), r.info)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (r *repacker) entry(h *tar.Header, content io.Reader) error {
 	if err != nil || name == "" {
 		return err
 	}
-	if folder, there := r.seen[name]; there && !(folder && h.Typeflag == tar.TypeDir) {
+	if folder, there := r.seen[name]; there && (!folder || h.Typeflag != tar.TypeDir) {
 		return r.pack.refuse("holds %q twice", h.Name)
 	}
 	if err := r.folders(path.Dir(name)); err != nil {

@@ -66,8 +66,19 @@ func fields(r io.Reader, take func(map[string]string) bool) error {
 				paragraph[key] = strings.TrimSpace(value)
 			}
 		}
-		for long && err == nil { // the rest of a line that is longer than any field of use
-			_, long, err = lines.ReadLine()
+		if long {
+			skipLine(lines)
+		}
+	}
+}
+
+// skipLine leaves out the rest of a line that is longer than any field of use. An
+// error comes again when the next one is read.
+func skipLine(lines *bufio.Reader) {
+	for long := true; long; {
+		var err error
+		if _, long, err = lines.ReadLine(); err != nil {
+			return
 		}
 	}
 }
