@@ -49,9 +49,16 @@ func ReadIgnore(folder fs.FS) (Ignore, error) {
 		return Ignore{}, err
 	}
 	for _, name := range []string{".amlignore", ".gitignore"} {
-		src, err := fs.ReadFile(folder, name)
+		info, err := fs.Stat(folder, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if err == nil && !info.Mode().IsRegular() { // reading a pipe may never end
+			return Ignore{}, fmt.Errorf("%s is not a file: put one there, or remove it", name)
+		}
+		var src []byte
+		if err == nil {
+			src, err = fs.ReadFile(folder, name)
 		}
 		if err != nil {
 			return Ignore{}, fmt.Errorf("read %s: %w", name, err)

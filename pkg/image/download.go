@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -77,7 +76,7 @@ func (m Models) unpack(ctx context.Context, r Registered, root *os.Root, part st
 		return explain(err, "read", strings.TrimPrefix(r.URL, "oci://"))
 	}
 	defer func() { _ = stream.Close() }() // only read from
-	u := unpacker{model: r, root: into, base: r.layer.Annotations[filePath]}
+	u := unpacker{model: r, root: into, base: r.layer.Annotations[filePath], links: map[string]bool{}}
 	if err := u.all(ctx, stream); err != nil {
 		var local *localError
 		if errors.As(err, &local) {
@@ -97,14 +96,18 @@ type unpacker struct {
 	model Registered
 	root  *os.Root
 	base  string
+	// links are those that were made.
+	links map[string]bool
+	// size is that of all files so far.
+	size int64
 }
 
-func (u unpacker) refuse(format string, args ...any) error {
+func (u *unpacker) refuse(format string, args ...any) error {
 	return &localError{fmt.Errorf("model %s is refused: its archive "+format+
 		", which none that was registered has: do not use it", append([]any{u.model.ID}, args...)...)}
 }
 
-func (u unpacker) all(ctx context.Context, stream io.Reader) error {
+func (u *unpacker) all(ctx context.Context, stream io.Reader) error {
 	archive := tar.NewReader(stream)
 	for {
 		if err := ctx.Err(); err != nil {
@@ -137,7 +140,7 @@ func (u unpacker) all(ctx context.Context, stream io.Reader) error {
 	return nil
 }
 
-func (u unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) error {
+func (u *unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) error {
 	folder := strings.TrimPrefix(u.model.Model().folder(), "/") + "/"
 	name, ok := strings.CutPrefix(strings.TrimSuffix(h.Name, "/"), folder)
 	if !ok {
@@ -146,7 +149,7 @@ func (u unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) e
 		}
 		return u.refuse("holds %q", h.Name)
 	}
-	if !fs.ValidPath(name) || name != u.base && !strings.HasPrefix(name, u.base+"/") {
+	if !filepath.IsLocal(name) || name != path.Clean(name) || name != u.base && !strings.HasPrefix(name, u.base+"/") {
 		return u.refuse("holds %q", h.Name)
 	}
 	if u.behindLink(name) {
@@ -163,6 +166,7 @@ func (u unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) e
 		if path.IsAbs(h.Linkname) || aim != u.base && !strings.HasPrefix(aim, u.base+"/") {
 			return u.refuse("holds a link from %q to %q", h.Name, h.Linkname)
 		}
+		u.links[name] = true
 		err = u.root.Symlink(h.Linkname, name)
 	default:
 		return u.refuse("holds %q, which is neither a file nor a folder", h.Name)
@@ -172,16 +176,20 @@ func (u unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) e
 
 // behindLink tells whether one of the folders above name is a link. Where such a
 // link leads to cannot be told from names alone.
-func (u unpacker) behindLink(name string) bool {
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if found, err := u.root.Lstat(dir); err == nil && found.Mode()&fs.ModeSymlink != 0 {
+func (u *unpacker) behindLink(name string) bool {
+	for dir := path.Dir(name); dir != "." && len(u.links) > 0; dir = path.Dir(dir) {
+		if u.links[dir] {
 			return true
 		}
 	}
 	return false
 }
 
-func (u unpacker) file(ctx context.Context, name string, h *tar.Header, archive io.Reader) error {
+func (u *unpacker) file(ctx context.Context, name string, h *tar.Header, archive io.Reader) error {
+	// An archive can describe a file of any size by its holes.
+	if u.size += h.Size; h.Size > u.model.layer.Size || u.size > u.model.layer.Size {
+		return u.refuse("holds more than its size, with %q", h.Name)
+	}
 	f, err := u.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, h.FileInfo().Mode().Perm()&0o111|0o644)
 	if err != nil {
 		return u.wrote(name, err)
@@ -198,11 +206,11 @@ func (u unpacker) file(ctx context.Context, name string, h *tar.Header, archive 
 }
 
 // wrote tells of what this machine could not write.
-func (u unpacker) wrote(name string, err error) error {
+func (u *unpacker) wrote(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &localError{fmt.Errorf("%s of model %s cannot be written: %w", name, u.model.ID, reason(err))}
+	return &localError{fmt.Errorf("%s of model %s cannot be written: %w", shown(name), u.model.ID, reason(err))}
 }
 
 // writeError keeps errors of writing apart from those of reading.

@@ -6,10 +6,15 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -92,6 +97,7 @@ func TestDownloadKeepsToItsFolder(t *testing.T) {
 		"hard link": {[]tar.Header{{Name: root + "m", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}},
 			`holds "` + root + `m", which is neither a file nor a folder`},
 		"device":  {[]tar.Header{{Name: root + "m", Typeflag: tar.TypeChar}}, `holds "` + root + `m", which is neither a file nor a folder`},
+		"pipe":    {[]tar.Header{{Name: root + "m", Typeflag: tar.TypeFifo}}, `holds "` + root + `m", which is neither a file nor a folder`},
 		"nothing": {nil, `has no "m"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,4 +146,93 @@ func TestDownloadIsCompleteOrNotThere(t *testing.T) {
 			equal(t, "left", len(names(into)), 0)
 		})
 	}
+}
+
+// What Go's writer does not write: holes, with which few bytes are a file of any size.
+func TestDownloadRefusesAFileOfHoles(t *testing.T) {
+	t.Parallel()
+	const name = "var/azureml-app/azureml-models/evil/1/m"
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	// Two places with nothing in them, the second at the end of a terabyte.
+	const holes = "1\n1099511627776\n0\n"
+	must(0, w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: 512}))
+	must(w.Write(append([]byte(holes), make([]byte, 512-len(holes))...)))
+	must(0, w.Close())
+	pax := paxRecords(map[string]string{"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name,
+		"GNU.sparse.realsize": "1099511627776"})
+	text := append(pax, b.Bytes()...)
+	dir := t.TempDir()
+	root := must(os.OpenRoot(dir))
+	defer root.Close()
+	u := unpacker{model: Registered{ID: "evil:1", Name: "evil", Version: 1, layer: v1.Descriptor{Size: int64(len(text))}},
+		root: root, base: "m", links: map[string]bool{}}
+	equal(t, "error", u.all(t.Context(), bytes.NewReader(text)), `model evil:1 is refused: its archive holds more than `+
+		`its size, with "`+name+`", which none that was registered has: do not use it`)
+	equal(t, "written", len(names(dir)), 0)
+}
+
+// paxRecords is a header of type x with records, which stand before a file's own.
+func paxRecords(records map[string]string) []byte {
+	var body strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(records)) {
+		line := " " + key + "=" + records[key] + "\n"
+		size := len(line) + 2
+		if len(strconv.Itoa(size)) > 2 || size < 10 {
+			size++
+		}
+		body.WriteString(strconv.Itoa(size) + line)
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	must(0, w.WriteHeader(&tar.Header{Name: "pax", Typeflag: tar.TypeReg, Size: int64(body.Len())}))
+	must(w.Write([]byte(body.String())))
+	must(0, w.Flush())
+	text := b.Bytes()
+	text[156] = tar.TypeXHeader
+	sum := 0
+	copy(text[148:156], "        ")
+	for _, c := range text[:512] {
+		sum += int(c)
+	}
+	copy(text[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	return text
+}
+
+// Whatever the archive, nothing appears outside of the folder, and no link in it
+// leads out.
+func FuzzUnpack(f *testing.F) {
+	const root = "var/azureml-app/azureml-models/evil/1/"
+	for _, headers := range [][]tar.Header{
+		{{Name: root + "m/", Typeflag: tar.TypeDir}, {Name: root + "m/a", Typeflag: tar.TypeReg}},
+		{{Name: root + "m/a", Typeflag: tar.TypeSymlink, Linkname: ".."}, {Name: root + "m/a/b", Typeflag: tar.TypeReg}},
+		{{Name: root + "m/../../x", Typeflag: tar.TypeReg}}, {{Name: "/x", Typeflag: tar.TypeReg}},
+		{{Name: root + "m", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}}, {{Name: root + "m", Typeflag: tar.TypeBlock}},
+	} {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, h := range headers {
+			must(0, w.WriteHeader(&h))
+		}
+		must(0, w.Close())
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := must(filepath.EvalSymlinks(t.TempDir()))
+		must(0, os.Mkdir(filepath.Join(dir, "in"), 0o700))
+		in := must(os.OpenRoot(filepath.Join(dir, "in")))
+		defer in.Close()
+		u := unpacker{model: Registered{ID: "evil:1", Name: "evil", Version: 1,
+			layer: v1.Descriptor{Size: int64(len(text))}}, root: in, base: "m", links: map[string]bool{}}
+		if err := u.all(t.Context(), bytes.NewReader(text)); err == nil {
+			must(in.Lstat("m"))
+		}
+		equal(t, "beside", names(dir), []string{"in"})
+		must(0, filepath.WalkDir(in.Name(), func(full string, d fs.DirEntry, err error) error {
+			if aim, gone := filepath.EvalSymlinks(full); gone == nil && !strings.HasPrefix(aim, in.Name()) {
+				t.Errorf("%q leads to %q", full, aim)
+			}
+			return err
+		}))
+	})
 }

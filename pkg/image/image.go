@@ -222,8 +222,6 @@ type content struct {
 	registered *Registered
 	// pack is set for a model that is an artifact, once it was read.
 	pack *pack
-	// packed is set for what gets smaller: code, not models.
-	packed bool
 }
 
 // planLayers looks at the files and finds everything that is wrong with them.
@@ -242,7 +240,7 @@ func planLayers(src Source) (plan, error) {
 	code, err := codeEntries(src.Code)
 	errs = append(errs, err)
 	if len(code.entries) > 0 {
-		p.contents = append(p.contents, content{name: "code", entries: code.entries, packed: true})
+		p.contents = append(p.contents, content{name: "code", entries: code.entries})
 	}
 	p.image.IgnoreFile, p.image.Ignored = code.ignoreFile, code.ignored
 	return p, errors.Join(append(errs, p.arrange())...)

@@ -300,8 +300,8 @@ func TestPackageIsReproducible(t *testing.T) {
 func TestPackageFollowsTheTypesOfTheBase(t *testing.T) {
 	t.Parallel()
 	for base, want := range map[types.MediaType][]types.MediaType{
-		types.DockerManifestSchema2: {types.DockerUncompressedLayer, types.DockerLayer},
-		types.OCIManifestSchema1:    {types.OCIUncompressedLayer, types.OCILayer},
+		types.DockerManifestSchema2: {types.DockerUncompressedLayer, types.DockerUncompressedLayer},
+		types.OCIManifestSchema1:    {types.OCIUncompressedLayer, types.OCIUncompressedLayer},
 	} {
 		t.Run(string(base), func(t *testing.T) {
 			t.Parallel()

@@ -5,7 +5,6 @@ package image
 
 import (
 	"archive/tar"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,8 +12,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -25,14 +26,14 @@ import (
 // digest, and once more when the registry does not have it. Neither memory nor
 // disk hold it.
 //
-// Models travel as they are: most formats are compressed or hardly get
+// Layers travel as they are. Most formats of models are compressed or hardly get
 // smaller, and unpacking would cost every node more time than the bytes saved.
-// Code is compressed; another release of Go may compress it to other bytes.
+// Code is small, and what a compressor writes depends on its release: the same
+// code would be another image for the next release of the plugin.
 type layer struct {
 	name      string
 	content   content
 	mediaType types.MediaType
-	diffID    v1.Hash
 	digest    v1.Hash
 	size      int64
 	// open reads what write makes, until the context of the packaging ends.
@@ -53,16 +54,16 @@ type ChangedError struct {
 
 // Error tells which file it was and what to do.
 func (e *ChangedError) Error() string {
-	return e.Path + " changed while it was read: wait until nothing writes to it, then try again"
+	return shown(e.Path) + " changed while it was read: wait until nothing writes to it, then try again"
 }
 
 func newLayer(ctx context.Context, c content, docker bool) (*layer, error) {
-	l := &layer{name: c.name, content: c, mediaType: layerType(c.packed, docker)}
-	packed, plain := &counter{hash: sha256.New()}, sha256.New()
-	if err := l.write(contextWriter{ctx, packed}, plain); err != nil {
+	l := &layer{name: c.name, content: c, mediaType: layerType(docker)}
+	count := &counter{hash: sha256.New()}
+	if err := c.write(contextWriter{ctx, count}); err != nil {
 		return nil, err
 	}
-	l.diffID, l.digest, l.size = sum(plain), sum(packed.hash), packed.size
+	l.digest, l.size = sum(count.hash), count.size
 	l.open = func(write func(io.Writer) error) io.ReadCloser {
 		r, w := io.Pipe()
 		// A pipe that is closed by its reader ends the writer too.
@@ -72,17 +73,11 @@ func newLayer(ctx context.Context, c content, docker bool) (*layer, error) {
 	return l, nil
 }
 
-func layerType(packed, docker bool) types.MediaType {
-	switch {
-	case packed && docker:
-		return types.DockerLayer
-	case packed:
-		return types.OCILayer
-	case docker:
+func layerType(docker bool) types.MediaType {
+	if docker {
 		return types.DockerUncompressedLayer
-	default:
-		return types.OCIUncompressedLayer
 	}
+	return types.OCIUncompressedLayer
 }
 
 func sum(h hash.Hash) v1.Hash {
@@ -112,19 +107,13 @@ func (c contextWriter) Write(p []byte) (int, error) {
 	return c.w.Write(p)
 }
 
-// write writes the layer as it travels to out, and the bare archive to plain.
-func (l *layer) write(out, plain io.Writer) error {
-	if !l.content.packed {
-		return l.content.write(io.MultiWriter(out, plain))
-	}
-	z := gzip.NewWriter(out)
-	if err := l.content.write(io.MultiWriter(z, plain)); err != nil {
-		return err
-	}
-	return z.Close()
+// tarWriter writes entries as a tar archive.
+type tarWriter struct {
+	*tar.Writer
+	buffer []byte
 }
 
-// write writes the bare archive.
+// write writes the archive.
 func (c content) write(w io.Writer) error {
 	if c.pack != nil {
 		return c.pack.write(w)
@@ -133,18 +122,19 @@ func (c content) write(w io.Writer) error {
 }
 
 func writeTar(w io.Writer, entries []entry) error {
-	t := tar.NewWriter(w)
+	const read = 256 << 10 // at a time
+	t := tarWriter{tar.NewWriter(w), make([]byte, read)}
 	for _, e := range entries {
-		if err := writeEntry(t, e); err != nil {
+		if err := t.entry(e); err != nil {
 			return err
 		}
 	}
 	return t.Close()
 }
 
-// writeEntry leaves out everything that differs between machines: owners,
-// times, and all modes but whether a file can be run.
-func writeEntry(t *tar.Writer, e entry) error {
+// entry leaves out everything that differs between machines: owners, times, and
+// all modes but whether a file can be run. Names are kept to the byte.
+func (t tarWriter) entry(e entry) error {
 	h := &tar.Header{Name: e.name, ModTime: fixedTime(), Mode: 0o755}
 	switch {
 	case e.link != "":
@@ -152,42 +142,84 @@ func writeEntry(t *tar.Writer, e entry) error {
 	case e.info == nil:
 		h.Typeflag, h.Name = tar.TypeDir, e.name+"/"
 	default:
-		return writeFile(t, e, h)
+		return t.file(e, h)
 	}
 	return t.WriteHeader(h)
 }
 
-func writeFile(t *tar.Writer, e entry, h *tar.Header) error {
-	f, err := os.Open(e.source)
+func (t tarWriter) file(e entry, h *tar.Header) error {
+	f, err := openFound(e)
 	if err != nil {
-		return fmt.Errorf("%s cannot be read: %w", e.source, reason(err))
+		return err
 	}
 	defer func() { _ = f.Close() }() // only read from
 	h.Typeflag, h.Size, h.Mode = tar.TypeReg, e.info.Size(), 0o644
 	if e.info.Mode()&0o111 != 0 {
 		h.Mode = 0o755
 	}
+	if err := t.WriteHeader(h); err != nil {
+		return fmt.Errorf("%s cannot be put into a layer: %w", shown(e.source), err)
+	}
+	in := &readError{r: f}
+	n, err := io.CopyBuffer(struct{ io.Writer }{t}, io.LimitReader(in, h.Size), t.buffer)
+	ended := n == h.Size && in.ended(t.buffer)
+	switch {
+	case in.err != nil:
+		return fmt.Errorf("%s cannot be read: %w", shown(e.source), reason(in.err))
+	case err != nil:
+		return err
+	}
 	if err := unchanged(f, e); err != nil {
 		return err
 	}
-	if err := t.WriteHeader(h); err != nil {
-		return fmt.Errorf("%s cannot be put into a layer: %w", e.source, err)
+	if !ended { // as files of /proc are, which tell no size
+		return fmt.Errorf("%s holds more or less than its size says: put a copy of it in its place", shown(e.source))
 	}
-	n, err := io.Copy(t, io.LimitReader(f, h.Size))
+	return nil
+}
+
+// openFound opens a file that the tree has found, and nothing else that may be
+// there by now. It does not wait for whoever would write to a pipe.
+func openFound(e entry) (*os.File, error) {
+	f, err := os.OpenFile(e.source, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &ChangedError{Path: e.source}
+	}
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("%s cannot be read: %w", shown(e.source), reason(err))
 	}
-	if n != h.Size {
-		return &ChangedError{Path: e.source}
+	if err := unchanged(f, e); err != nil {
+		_ = f.Close() // nothing was read from it
+		return nil, err
 	}
-	return unchanged(f, e)
+	return f, nil
+}
+
+// readError keeps errors of reading apart from those of writing.
+type readError struct {
+	r   io.Reader
+	err error
+}
+
+func (r *readError) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
+}
+
+// ended tells whether there is nothing more to read.
+func (r *readError) ended(buffer []byte) bool {
+	n, err := r.Read(buffer[:1])
+	return n == 0 && errors.Is(err, io.EOF)
 }
 
 // unchanged compares an open file with what it was when it was found.
 func unchanged(f *os.File, e entry) error {
 	now, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("%s cannot be read: %w", e.source, reason(err))
+		return fmt.Errorf("%s cannot be read: %w", shown(e.source), reason(err))
 	}
 	if !os.SameFile(now, e.info) || now.Size() != e.info.Size() || !now.ModTime().Equal(e.info.ModTime()) {
 		return &ChangedError{Path: e.source}
@@ -195,13 +227,13 @@ func unchanged(f *os.File, e entry) error {
 	return nil
 }
 
-// Digest is that of the layer as it travels.
+// Digest is that of the archive.
 func (l *layer) Digest() (v1.Hash, error) { return l.digest, nil }
 
-// DiffID is the digest of the bare archive.
-func (l *layer) DiffID() (v1.Hash, error) { return l.diffID, nil }
+// DiffID is that of the archive too.
+func (l *layer) DiffID() (v1.Hash, error) { return l.digest, nil }
 
-// Size is that of the layer as it travels.
+// Size is that of the archive.
 func (l *layer) Size() (int64, error) { return l.size, nil }
 
 // MediaType follows that of the base image.
@@ -212,7 +244,7 @@ func (l *layer) MediaType() (types.MediaType, error) { return l.mediaType, nil }
 func (l *layer) Compressed() (io.ReadCloser, error) {
 	return l.open(func(w io.Writer) error {
 		check := &counter{hash: sha256.New()}
-		err := l.write(io.MultiWriter(w, check), io.Discard)
+		err := l.content.write(io.MultiWriter(w, check))
 		changed := &ChangedError{Path: "a file of the " + l.name}
 		if err == nil && sum(check.hash) != l.digest {
 			err = changed
@@ -224,7 +256,5 @@ func (l *layer) Compressed() (io.ReadCloser, error) {
 	}), nil
 }
 
-// Uncompressed is the bare archive.
-func (l *layer) Uncompressed() (io.ReadCloser, error) {
-	return l.open(l.content.write), nil
-}
+// Uncompressed is the same.
+func (l *layer) Uncompressed() (io.ReadCloser, error) { return l.Compressed() }

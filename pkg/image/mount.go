@@ -66,7 +66,7 @@ func mount(ctx context.Context, r Registered, repo name.Repository, docker bool,
 	if err != nil {
 		return addition{}, err
 	}
-	kind := layerType(false, docker)
+	kind := layerType(docker)
 	a := addition{Layer: mounted{model: r, from: l, kind: kind}, name: "model " + r.ID, mediaType: kind,
 		digest: r.layer.Digest, size: r.layer.Size}
 	if from.Context().RegistryStr() == repo.RegistryStr() {

@@ -12,7 +12,11 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 )
@@ -141,63 +145,80 @@ func codeEntries(c amlv1.Code) (code, error) {
 	return code{entries: entries, ignoreFile: ignore.Name, ignored: t.ignored}, err
 }
 
-// walk adds everything below a folder, which must be free of links itself.
+// walk adds everything below a folder, which must be free of links itself. What is
+// looked at stays in it, also while somebody moves things around.
 func (t *tree) walk(folder, target string) {
-	err := filepath.WalkDir(folder, func(full string, d fs.DirEntry, err error) error {
-		if err != nil {
-			t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", full, reason(err)))
-			return nil
-		}
-		if full == folder {
-			return nil
-		}
-		relative := filepath.ToSlash(strings.TrimPrefix(full, strings.TrimSuffix(folder, string(filepath.Separator))))
-		return t.found(folder, full, strings.TrimPrefix(relative, "/"), target, d)
-	})
+	root, err := os.OpenRoot(folder)
 	if err != nil {
-		t.errs = append(t.errs, err)
+		t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", shown(folder), reason(err)))
+		return
 	}
+	defer func() { _ = root.Close() }() // only read from
+	t.list(root, "", target)
 	for link, target := range t.links {
 		if _, ok := t.entries[target]; !ok && len(t.errs) == 0 {
 			t.errs = append(t.errs, fmt.Errorf("link %s leads to a file that %s leaves out: leave both out, or none",
-				t.entries[link].source, t.ignore.Name))
+				shown(t.entries[link].source), t.ignore.Name))
 		}
 	}
 }
 
-func (t *tree) found(folder, full, relative, target string, d fs.DirEntry) error {
-	name := path.Join(target, relative)
+// list adds what is in a folder below root.
+func (t *tree) list(root *os.Root, below, target string) {
+	full := filepath.Join(root.Name(), below)
+	var entries []fs.DirEntry
+	dir, err := root.OpenFile(filepath.Join(".", below), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		entries, err = dir.ReadDir(-1)
+		_ = dir.Close() // only read from
+	}
+	if err != nil {
+		t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", shown(full), reason(err)))
+		return
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+	for _, d := range entries {
+		if t.found(root.Name(), path.Join(filepath.ToSlash(below), d.Name()), target, d) {
+			t.list(root, filepath.Join(below, d.Name()), target)
+		}
+	}
+}
+
+// found adds what was found at a place below folder, and tells whether it is a
+// folder to look into.
+func (t *tree) found(folder, relative, target string, d fs.DirEntry) bool {
+	name, full := path.Join(target, relative), filepath.Join(folder, relative)
 	if d.IsDir() {
-		switch {
-		case t.ignore.MatchAll(relative):
+		if t.ignore.MatchAll(relative) {
 			t.ignored++
-			return fs.SkipDir
-		case !t.ignore.Match(relative + "/"):
+			return false
+		}
+		if !t.ignore.Match(relative + "/") {
 			t.folders(name)
 		}
-		return nil
+		return true
 	}
 	if t.ignore.Match(relative) {
 		t.ignored++
-		return nil
+		return false
 	}
 	if d.Type()&fs.ModeSymlink != 0 {
 		t.symlink(folder, full, name, target)
-		return nil
+		return false
 	}
 	info, err := d.Info()
 	if err != nil {
-		t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", full, reason(err)))
-		return nil
+		t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", shown(full), reason(err)))
+		return false
 	}
 	t.file(full, name, info)
-	return nil
+	return false
 }
 
 func (t *tree) file(full, name string, info fs.FileInfo) {
 	if !info.Mode().IsRegular() {
 		t.errs = append(t.errs, fmt.Errorf("%s is a %s: remove it, or leave it out with .amlignore",
-			full, kindOf(info.Mode())))
+			shown(full), kindOf(info.Mode())))
 		return
 	}
 	t.put(entry{name: name, source: full, info: info})
@@ -208,22 +229,24 @@ func (t *tree) file(full, name string, info fs.FileInfo) {
 func (t *tree) symlink(folder, full, name, target string) {
 	real, err := filepath.EvalSymlinks(full)
 	if err != nil {
-		t.errs = append(t.errs, fmt.Errorf("link %s leads to nothing: remove it, or leave it out with .amlignore", full))
+		t.errs = append(t.errs, fmt.Errorf("link %s leads to nothing: remove it, or leave it out with .amlignore",
+			shown(full)))
 		return
 	}
 	aim, ok := below(folder, real)
 	if !ok {
-		t.errs = append(t.errs, fmt.Errorf("link %s leads out of %s, to %s: put the file itself there", full, folder, real))
+		t.errs = append(t.errs, fmt.Errorf("link %s leads out of %s, to %s: put the file itself there",
+			shown(full), shown(folder), shown(real)))
 		return
 	}
 	here, err := filepath.EvalSymlinks(filepath.Dir(full))
 	if err != nil {
-		t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", full, reason(err)))
+		t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", shown(full), reason(err)))
 		return
 	}
 	link, err := filepath.Rel(here, real)
 	if err != nil {
-		t.errs = append(t.errs, fmt.Errorf("link %s cannot be written relative to its folder: %w", full, err))
+		t.errs = append(t.errs, fmt.Errorf("link %s cannot be written relative to its folder: %w", shown(full), err))
 		return
 	}
 	t.put(entry{name: name, source: full, link: filepath.ToSlash(link)})
@@ -248,6 +271,16 @@ func kindOf(mode fs.FileMode) string {
 	default:
 		return "special file"
 	}
+}
+
+// shown is a path as a line of text can hold it: one with a line break, or with
+// signs that move the cursor, is quoted.
+func shown(file string) string {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if utf8.ValidString(file) && strings.IndexFunc(file, odd) < 0 {
+		return file
+	}
+	return strconv.Quote(file)
 }
 
 // reason takes the path off an error of the file system; messages name it.
