@@ -6,8 +6,8 @@
 //
 //	bench [-quick] [-only PART,PART]
 //
-// The parts are startup, show, dataplane, overload and traffic; show and traffic need a cluster. It fails where
-// something cannot be measured, never for a figure.
+// The parts are startup, packing, memory, show, dataplane, overload and traffic; show and traffic need a cluster. It
+// fails where something cannot be measured, never for a figure.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// run is the program; as load or backend it is a part of what the program measures with.
+// run is the program; as load, backend or pack it is a part of what the program measures with.
 func run(ctx context.Context, args []string) error {
 	wall := clock.RealClock{}
 	if len(args) > 0 && args[0] == "backend" {
@@ -40,6 +40,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && args[0] == "load" {
 		return send(ctx, wall, os.Stdout, args[1:])
+	}
+	if len(args) == 3 && args[0] == "pack" {
+		return pack(ctx, os.Stdout, args[1:])
 	}
 	b := bench{clock: wall, out: os.Stdout, talk: os.Stderr}
 	if err := b.parse(args); err != nil {

@@ -40,6 +40,8 @@ type part struct {
 func (b *bench) parts() []part {
 	return []part{
 		{"startup", b.startup},
+		{"packing", b.packing},
+		{"memory", b.memory},
 		{"show", b.show},
 		{"dataplane", func(ctx context.Context) error { return b.engines(ctx, dataplane.Compare) }},
 		{"overload", func(ctx context.Context) error { return b.engines(ctx, dataplane.Overload) }},
