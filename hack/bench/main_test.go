@@ -17,7 +17,7 @@ func TestParse(t *testing.T) {
 	}{
 		"everything":          {},
 		"some_parts":          {args: []string{"-only", "overload,startup"}, only: "overload startup"},
-		"a_part_there_is_not": {args: []string{"-only", "lunch"}, only: "lunch", wrong: "-only: no part \"lunch\", there are startup, packing, memory, show, dataplane, overload, traffic"},
+		"a_part_there_is_not": {args: []string{"-only", "lunch"}, only: "lunch", wrong: "-only: no part \"lunch\", there are startup, packing, memory, show, dataplane, overload, traffic, redeploy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/kubectl-aml/kubectl-aml/hack/bench/dataplane"
+	"github.com/kubectl-aml/kubectl-aml/hack/bench/redeploy"
 	"github.com/kubectl-aml/kubectl-aml/hack/bench/traffic"
 )
 
@@ -46,6 +47,7 @@ func (b *bench) parts() []part {
 		{"dataplane", func(ctx context.Context) error { return b.engines(ctx, dataplane.Compare) }},
 		{"overload", func(ctx context.Context) error { return b.engines(ctx, dataplane.Overload) }},
 		{"traffic", b.traffic},
+		{"redeploy", b.redeploy},
 	}
 }
 
@@ -149,8 +151,39 @@ func (b *bench) withKubectl(ctx context.Context, run func(kubectl string) error)
 	return run(found)
 }
 
-// traffic runs the part that needs a cluster.
+// traffic runs the part that changes the traffic of an endpoint.
 func (b *bench) traffic(ctx context.Context) error {
+	return b.onCluster(ctx, func(plugin, kubectl string) error {
+		options := traffic.Options{
+			Clock: b.clock, Plugin: plugin, Kubectl: kubectl, Helm: helm(), Chart: "charts/inference", Changes: 10,
+			Kubelet: !b.quick, Out: b.out, Talk: b.talk,
+		}
+		if b.quick {
+			options.Changes = 3
+		}
+		return traffic.Compare(ctx, options)
+	})
+}
+
+// redeploy runs the part that changes the code of an endpoint.
+func (b *bench) redeploy(ctx context.Context) error {
+	return b.onCluster(ctx, func(plugin, kubectl string) error {
+		options := redeploy.Options{
+			Clock: b.clock, Plugin: plugin, Kubectl: kubectl, Helm: helm(), Chart: "charts/inference", Changes: 5,
+			Registry: os.Getenv("AML_REGISTRY"), Environment: os.Getenv("AML_ENVIRONMENT_IMAGE"), Out: b.out, Talk: b.talk,
+		}
+		if b.quick {
+			options.Changes = 2
+		}
+		return redeploy.Compare(ctx, options)
+	})
+}
+
+// helm is how Helm is started.
+func helm() []string { return []string{"go", "tool", "-modfile=hack/tools/helm/go.mod", "helm"} }
+
+// onCluster runs what needs a cluster with its registry.
+func (b *bench) onCluster(ctx context.Context, run func(plugin, kubectl string) error) error {
 	for _, name := range []string{"KUBECONFIG", "AML_REGISTRY", "AML_ENVIRONMENT_IMAGE"} {
 		if os.Getenv(name) == "" {
 			return fmt.Errorf("%s is not set: run make bench, or eval \"$(go run ./hack/cluster up)\"", name)
@@ -160,17 +193,7 @@ func (b *bench) traffic(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := traffic.Options{
-		Clock: b.clock, Plugin: plugin, Helm: []string{"go", "tool", "-modfile=hack/tools/helm/go.mod", "helm"},
-		Chart: "charts/inference", Changes: 10, Kubelet: !b.quick, Out: b.out, Talk: b.talk,
-	}
-	if b.quick {
-		options.Changes = 3
-	}
-	return b.withKubectl(ctx, func(kubectl string) error {
-		options.Kubectl = kubectl
-		return traffic.Compare(ctx, options)
-	})
+	return b.withKubectl(ctx, func(kubectl string) error { return run(plugin, kubectl) })
 }
 
 // engines runs a part that needs the engines of the data plane.
