@@ -29,7 +29,8 @@ import (
 func pack(ctx context.Context, out io.Writer, args []string) error {
 	code := filepath.Join(args[1], "code")
 	made, err := image.Describe(ctx, image.Source{Environment: args[0] + "/environment:1",
-		Code:   amlv1.Code{Directory: code, Script: code + "/score.py", EntryScript: "code/score.py", SourceDirectory: "code"},
+		Code: amlv1.Code{Directory: code, Script: code + "/score.py", EntryScript: "code/score.py",
+			SourceDirectory: "code"},
 		Models: []image.Model{{Name: "model", Version: 1, Path: filepath.Join(args[1], "model")}},
 	}, args[0]+"/bench", image.Options{})
 	if err != nil {

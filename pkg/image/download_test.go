@@ -228,7 +228,7 @@ func FuzzUnpack(f *testing.F) {
 			must(in.Lstat("m"))
 		}
 		equal(t, "beside", names(dir), []string{"in"})
-		must(0, filepath.WalkDir(in.Name(), func(full string, d fs.DirEntry, err error) error {
+		must(0, filepath.WalkDir(in.Name(), func(full string, _ fs.DirEntry, err error) error {
 			if aim, gone := filepath.EvalSymlinks(full); gone == nil && !strings.HasPrefix(aim, in.Name()) {
 				t.Errorf("%q leads to %q", full, aim)
 			}

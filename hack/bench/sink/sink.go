@@ -7,6 +7,7 @@ package sink
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -67,7 +68,7 @@ func (s *sink) take(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		_, err = io.Copy(io.Discard, r.Body)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return // the connection is gone
 	}
 	s.mutex.Lock()
