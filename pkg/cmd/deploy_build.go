@@ -20,7 +20,12 @@ import (
 
 // environmentOf says what the environment of an inference config is made of.
 func environmentOf(config amlv1.InferenceConfig, code amlv1.Code) (environment.Environment, amlv1.Findings) {
-	return environment.Of(config, func(string) ([]byte, error) { return os.ReadFile(code.CondaFile) })
+	return environment.Of(config, func(file string) ([]byte, error) {
+		if file == config.Old.ExtraDockerfileSteps {
+			return os.ReadFile(code.ExtraDockerfileSteps)
+		}
+		return os.ReadFile(code.CondaFile)
+	})
 }
 
 // site is where an environment is looked for and, if it is nowhere, built.
