@@ -42,7 +42,7 @@ func TestACrashLosesOnlyWhatIsUnderWay(t *testing.T) {
 		end := c.steady(url, 150, 5*time.Minute, key, "-numbered")
 		var kills []kill
 		for range 2 {
-			k, err := o.kill(t.Context(), nodes, victim.component, victim.container)
+			k, err := o.kill(nodes, victim.component, victim.container)
 			must(t, err)
 			kills = append(kills, k)
 		}
@@ -78,7 +78,7 @@ func excused(l loss, container string, kills []kill) bool {
 
 // kill kills the process of a container, on its node and without a word, and
 // waits until the pod has a new one.
-func (o *operations) kill(ctx context.Context, nodes *cluster.Cluster, component, container string) (kill, error) {
+func (o *operations) kill(nodes *cluster.Cluster, component, container string) (kill, error) {
 	name, err := o.spare(component)
 	if err != nil {
 		return kill{}, fmt.Errorf("before %s is killed: %w", container, err)

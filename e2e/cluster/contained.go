@@ -36,9 +36,10 @@ func (c *Cluster) onHost(ctx context.Context, script string) (string, error) {
 
 // AssertContained sends packets to addresses of pods and services that do not
 // exist, from every node and from a pod on it where there is one. It returns an
-// error where anything answers, or where a node does not refuse its own packets
-// at once, or where a pod does not hear a neighbor of the nodes; and ErrEscaped where any packet for a pod or a service, of this check
-// or of anything that ran since the cluster was started, left the nodes' network.
+// error where anything answers, where a node does not refuse its own packets at
+// once, or where a pod does not hear a neighbor of the nodes; and ErrEscaped where
+// any packet for a pod or a service, of this check or of anything that ran since
+// the cluster was started, left the nodes' network.
 func (c *Cluster) AssertContained(ctx context.Context) error {
 	neighbor, err := c.docker.Do(ctx, "inspect", "--format",
 		"{{.NetworkSettings.Networks."+nodeNetwork+".IPAddress}}", c.registry)
@@ -61,8 +62,9 @@ func (c *Cluster) AssertContained(ctx context.Context) error {
 }
 
 // knock is a bash script for a node that tells of each packet that was not
-// refused, and of a neighbor of the nodes whose refusal does not reach a pod. What another node refuses, or this node refuses a pod, may show as
-// silence: the kernel sends such refusals once a second.
+// refused, and of a neighbor of the nodes whose refusal does not reach a pod. What
+// another node refuses, or this node refuses a pod, may show as silence: the kernel
+// sends such refusals once a second.
 func (c *Cluster) knock(n node, neighbor string) (string, error) {
 	var script strings.Builder
 	script.WriteString(`

@@ -125,7 +125,7 @@ func (b *clusterBuilder) job(template corev1.PodTemplateSpec) *batchv1.Job {
 		Spec: batchv1.JobSpec{
 			BackoffLimit:            ptr.To[int32](0),
 			ActiveDeadlineSeconds:   ptr.To(seconds(b.o.Timeout)),
-			TTLSecondsAfterFinished: ptr.To(int32(seconds(kept))),
+			TTLSecondsAfterFinished: ptr.To(int32(seconds(kept))), //nolint:gosec // twenty seconds
 			Template:                template,
 		},
 	}
@@ -181,7 +181,7 @@ func (b *clusterBuilder) container() corev1.Container {
 			ProbeHandler:     corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"buildctl", "debug", "workers"}}},
 			PeriodSeconds:    1,
 			TimeoutSeconds:   leaving,
-			FailureThreshold: int32(seconds(b.o.Start)),
+			FailureThreshold: int32(seconds(b.o.Start)), //nolint:gosec // minutes, not years
 		},
 		SecurityContext: &corev1.SecurityContext{
 			// newuidmap and newgidmap, which give what is built a range of ids, have

@@ -37,7 +37,7 @@ func newBuild(o *options) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&b.inferenceConfig, "inference-config", "", "Azure ML's inferenceconfig.json (or YAML)")
-	f.StringVar(&b.sourceFlags.environment.directory, "environment-directory", "", "Folder with azureml_environment.json, "+
+	f.StringVar(&b.environment.directory, "environment-directory", "", "Folder with azureml_environment.json, "+
 		"unless the inference config has an environment")
 	f.BoolVar(&b.relativeToFile, "relative-to-file", false, "Take the paths in a config file from the file's folder; "+
 		"Azure ML took them from the working directory")
@@ -63,7 +63,7 @@ func (o *options) buildEnvironment(ctx context.Context, b *buildFlags) error {
 	if b.dry {
 		return s.show(pinned)
 	}
-	reference, err := s.ensure(ctx, e, pinned)
+	reference, err := s.ensure(ctx, pinned)
 	if err == nil {
 		o.answer("%s", reference)
 	}
@@ -73,7 +73,7 @@ func (o *options) buildEnvironment(ctx context.Context, b *buildFlags) error {
 // readEnvironment reads the files and flags, and refuses what cannot be right.
 func (o *options) readEnvironment(b *buildFlags) (environment.Environment, error) {
 	switch {
-	case b.inferenceConfig == "" && b.sourceFlags.environment.directory == "":
+	case b.inferenceConfig == "" && b.environment.directory == "":
 		return environment.Environment{}, usageError{errors.New("nothing to build: give --inference-config, or " +
 			"--environment-directory")}
 	case b.registry == "" && !b.dry:

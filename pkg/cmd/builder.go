@@ -46,15 +46,15 @@ func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
 	}
 	f.StringVar(&b.builder, "builder", builder, "What builds an environment that is in no registry: "+
 		strings.Join(builderNames(), ", ")+" (default: $AML_BUILDER)")
-	f.StringArrayVar(&b.global, "global-registry", nil, "Where an environment is looked for that the registry does not have; "+
-		"repeatable")
+	f.StringArrayVar(&b.global, "global-registry", nil, "Where an environment is looked for that the registry does not "+
+		"have; repeatable")
 	f.StringVar(&b.address, "buildkit-address", getenv("BUILDKIT_HOST"), "BuildKit that builds, such as "+
 		"tcp://HOST:1234 (default: $BUILDKIT_HOST)")
 	f.StringVar(&b.certificates, "buildkit-certificates", "", "Folder with ca.pem, cert.pem and key.pem for that BuildKit")
 	f.StringVar(&b.image, "buildkit-image", getenv("AML_BUILDKIT_IMAGE"), "Image of rootless BuildKit that builds in the "+
 		"cluster (default: $AML_BUILDKIT_IMAGE, else "+build.BuildKitImage+")")
-	f.StringVar(&b.pipConfig, "pip-config", getenv("PIP_CONFIG_FILE"), "Configuration of pip for the build, with an index of "+
-		"your own; it gets into no image (default: $PIP_CONFIG_FILE)")
+	f.StringVar(&b.pipConfig, "pip-config", getenv("PIP_CONFIG_FILE"), "Configuration of pip for the build, with an "+
+		"index of your own; it gets into no image (default: $PIP_CONFIG_FILE)")
 	f.StringVar(&b.buildCA, "build-ca", "", "Certificates in PEM that the build trusts; they get into no image")
 	_ = c.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions(builderNames(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -103,7 +103,9 @@ func (b *builderFlags) open(ctx context.Context, o *options, r *registryFlags) (
 		may  bool
 		open func() (build.Builder, error)
 	}{
-		{builderBuildKit, b.address != "", func() (build.Builder, error) { return build.BuildKit(ctx, b.address, b.certificates) }},
+		{builderBuildKit, b.address != "", func() (build.Builder, error) {
+			return build.BuildKit(ctx, b.address, b.certificates)
+		}},
 		{builderDocker, true, func() (build.Builder, error) { return build.Engine(ctx, "") }},
 		{builderCluster, b.builder == builderCluster, func() (build.Builder, error) { return b.job(o) }},
 		{builderACR, b.builder == builderACR || acr.Server(r.host()), func() (build.Builder, error) { return b.tasks(o, r) }},

@@ -47,7 +47,8 @@ func newComputeCreateKind(o *options) *cobra.Command {
 			"anew by the next.\n\n" +
 			"It needs no registry: where none is named, deploy puts images into the nodes from a folder of this\n" +
 			"machine. For a registry on this machine, give kind a configuration with --config:\n" +
-			"https://kind.sigs.k8s.io/docs/user/local-registry tells how. A kind cluster has no load balancers: deploy with --service-type ClusterIP or NodePort.",
+			"https://kind.sigs.k8s.io/docs/user/local-registry tells how. A kind cluster has no load\n" +
+			"balancers: deploy with --service-type ClusterIP or NodePort.",
 		Example: "  kubectl aml compute create kind -n lab --set-context\n\n" +
 			"  # Another version of Kubernetes, and three nodes\n" +
 			"  kubectl aml compute create kind -n lab --image kindest/node:v1.35.0 --nodes 3\n\n" +

@@ -61,7 +61,9 @@ func (s site) pin(ctx context.Context, e environment.Environment) (environment.P
 }
 
 func (s site) environments() image.Environments {
-	return image.Environments{Registry: s.registry.registry, Global: s.builder.global, Options: s.access, Builder: s.Holder}
+	return image.Environments{
+		Registry: s.registry.registry, Global: s.builder.global, Options: s.access, Builder: s.Holder,
+	}
 }
 
 // find returns the image of an environment; empty if it has to be built.
@@ -75,7 +77,7 @@ func (s site) find(ctx context.Context, p environment.Pinned) (string, error) {
 
 // ensure returns the image of an environment, which is built if it is in no
 // registry.
-func (s site) ensure(ctx context.Context, e environment.Environment, p environment.Pinned) (string, error) {
+func (s site) ensure(ctx context.Context, p environment.Pinned) (string, error) {
 	if ready, ok := p.Ready(); ok {
 		return ready, nil
 	}
@@ -95,15 +97,7 @@ func (s site) ensure(ctx context.Context, e environment.Environment, p environme
 	if result.Close != nil { // everything is pushed
 		err = errors.Join(err, result.Close())
 	}
-	if err != nil {
-		return "", err
-	}
-	if found.Built {
-		if _, err := image.AttachSBOM(ctx, found.Reference, s.access); err != nil {
-			s.tell("note: the list of packages is not attached to the environment: %v", err)
-		}
-	}
-	return found.Reference, nil
+	return found.Reference, err
 }
 
 // unbuilt stands for the digest of an image that a dry run cannot know.
@@ -126,5 +120,5 @@ func (o *options) environmentImage(ctx context.Context, p *plan, f *sourceFlags,
 	if dry {
 		return s.find(ctx, pinned)
 	}
-	return s.ensure(ctx, *p.environment, pinned)
+	return s.ensure(ctx, pinned)
 }

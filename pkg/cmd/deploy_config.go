@@ -183,7 +183,7 @@ func (p *plan) code(o *options, f *deployFlags) error {
 		}
 		p.environment = &made
 	}
-	if f.image == "" {
+	if f.image == "" && p.environment == nil {
 		o.note(config.Remarks())
 	}
 	return nil

@@ -32,7 +32,8 @@ func (r *registryFlags) add(c *cobra.Command, getenv func(string) string, what s
 		layout.Host+" for the folder on this machine that AML_LAYOUT names (default: $AML_REGISTRY)")
 	f.BoolVar(&r.insecureRegistry, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
 		"on this machine")
-	f.StringArrayVar(&r.ca, "registry-ca", nil, "File with certificates in PEM that registries are trusted by too; repeatable")
+	f.StringArrayVar(&r.ca, "registry-ca", nil, "File with certificates in PEM that registries are trusted by too; "+
+		"repeatable")
 }
 
 // path is where what has the name belongs.

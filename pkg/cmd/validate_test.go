@@ -135,9 +135,8 @@ func TestWhatIsRightIsValid(t *testing.T) {
 		"files": {[]string{"validate", "--inference-config", "inferenceconfig.json", "--deploy-config",
 			"deploymentconfig.json", "-m", "model.txt"}, "0 errors, 0 warnings: deploy takes these files\n"},
 		"imported too": {[]string{"validate", ".", "--import"}, "0 errors, 0 warnings: deploy takes these files\n"},
-		"no registry named": {[]string{"validate", ".", "--registry", "", "--environment-image", ""},
-			"note: no environment image is named with --environment-image or AML_ENVIRONMENT_IMAGE: none was looked up\n" +
-				"note: no registry is named with --registry or AML_REGISTRY: none was looked up\n" +
+		"no registry named": {[]string{"validate", ".", "--registry", ""},
+			"note: no registry is named with --registry or AML_REGISTRY: none was looked up\n" +
 				"0 errors, 0 warnings: deploy takes these files\n"},
 	} {
 		w := newWorld(t)

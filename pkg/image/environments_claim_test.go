@@ -106,7 +106,7 @@ func TestALivingBuilderIsWaitedFor(t *testing.T) {
 			found := must(w.ensure(t.Context()))
 			equal(t, "built", found.Built, c.built)
 			told := strings.Split(w.told(), "\n")
-			equal(t, "told", told[1:], []string{"environment 1a2b3c4d5e6f: other@there builds it: waiting for the image",
+			equal(t, "told", told[1:3], []string{"environment 1a2b3c4d5e6f: other@there builds it: waiting for the image",
 				c.last})
 		})
 	}

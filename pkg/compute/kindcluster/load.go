@@ -137,7 +137,8 @@ func load(ctx context.Context, n nodes.Node, a *archive) (sent bool, size int64,
 
 // listed are the names that containerd has of a kind of things.
 func listed(n nodes.Node, kind string, filters ...string) ([]string, error) {
-	return exec.OutputLines(n.Command("ctr", append([]string{"--namespace=k8s.io", kind, "list", "--quiet"}, filters...)...))
+	args := append([]string{"--namespace=k8s.io", kind, "list", "--quiet"}, filters...)
+	return exec.OutputLines(n.Command("ctr", args...))
 }
 
 // archive is an image as an image layout in a tar file, which is written anew for
