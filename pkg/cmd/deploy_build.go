@@ -87,7 +87,7 @@ func (s site) ensure(ctx context.Context, p environment.Pinned) (string, error) 
 		if err != nil {
 			return nil, err
 		}
-		s.tell("environment: built with %s; the next deployment finds it", builder.Name())
+		s.tell("environment: building it with %s; the next deployment finds it", builder.Name())
 		result, err = builder.Build(ctx, build.Request{
 			Name: p.Digest(), Dockerfile: p.Dockerfile(), Platform: p.Target(), Secrets: s.builder.secrets(s.options),
 			Keychain: s.access.Keychain, Log: func(line string) { s.tell("build: %s", line) },

@@ -17,8 +17,8 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
 )
 
-var errNoNodes = errors.New("no registry is named, and the nodes of this cluster cannot take images from this machine, as "+
-	"those of kind can: name a registry that they pull from with --registry or AML_REGISTRY")
+var errNoNodes = errors.New("no registry is named, and the nodes of this cluster cannot take images from this " +
+	"machine, as those of kind can: name a registry that they pull from with --registry or AML_REGISTRY")
 
 // imageFolder is where images and models are if no registry is named.
 func (o *options) imageFolder() string {
