@@ -44,6 +44,8 @@ export AML_HTTP='127.0.0.1:18080'
 export AML_ROUTER_IMAGE='localhost:5001/aml/router@sha256:0'
 export AML_LIMITER_IMAGE=''
 export AML_ENVIRONMENT_IMAGE=''
+export AML_BUILDKIT_IMAGE=''
+export AML_PYTHON_IMAGE=''
 export PATH='/cache/bin':"$PATH"
 `
 	if out.String() != want {

@@ -221,7 +221,8 @@ func unchanged(f *os.File, e entry) error {
 	if err != nil {
 		return fmt.Errorf("%s cannot be read: %w", shown(e.source), reason(err))
 	}
-	if !os.SameFile(now, e.info) || now.Size() != e.info.Size() || !now.ModTime().Equal(e.info.ModTime()) {
+	same := now.Mode().IsRegular() && os.SameFile(now, e.info)
+	if !same || now.Size() != e.info.Size() || !now.ModTime().Equal(e.info.ModTime()) {
 		return &ChangedError{Path: e.source}
 	}
 	return nil

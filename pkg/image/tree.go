@@ -244,6 +244,10 @@ func (t *tree) symlink(folder, full, name, target string) {
 		t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", shown(full), reason(err)))
 		return
 	}
+	if real == filepath.Join(here, filepath.Base(full)) { // no link any more
+		t.errs = append(t.errs, &ChangedError{Path: full})
+		return
+	}
 	link, err := filepath.Rel(here, real)
 	if err != nil {
 		t.errs = append(t.errs, fmt.Errorf("link %s cannot be written relative to its folder: %w", shown(full), err))
