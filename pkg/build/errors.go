@@ -18,7 +18,8 @@ type StepError struct {
 	Tail []string
 }
 
-// Error has the step in its first line, and what it said last below.
+// Error has the step in its first line, shortened to what tells it from others,
+// and what it said last below.
 func (e *StepError) Error() string {
 	ended := "failed"
 	if e.Code != 0 {
@@ -28,7 +29,7 @@ func (e *StepError) Error() string {
 	for _, line := range e.Tail {
 		said.WriteString("\n  " + line)
 	}
-	return fmt.Sprintf("step %q of the build %s%s", strings.Join(strings.Fields(e.Step), " "), ended, said.String())
+	return fmt.Sprintf("step %q of the build %s%s", brief(e.Step), ended, said.String())
 }
 
 // UnavailableError says that a builder cannot be used from here.

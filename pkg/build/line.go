@@ -32,6 +32,19 @@ func plain(line string) string {
 // oneLine has single spaces where there were ends of lines and indentation.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
+var runFlags = regexp.MustCompile(`^(?i:RUN) (?:--[a-z]+=\S* (?:\\ )?)+`)
+
+// brief is an instruction without the flags of RUN and, if it is long, without its
+// middle: how a command of a shell begins is often the same, how it ends is not.
+func brief(instruction string) string {
+	const first, last, gap = 60, 50, " … "
+	text := []rune(runFlags.ReplaceAllString(oneLine(instruction), "RUN "))
+	if len(text) <= first+len([]rune(gap))+last {
+		return string(text)
+	}
+	return strings.TrimSpace(string(text[:first])) + gap + strings.TrimSpace(string(text[len(text)-last:]))
+}
+
 // shorten cuts a line that is too long, between two characters.
 func shorten(line string) string {
 	const more = "…"

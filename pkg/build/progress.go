@@ -93,10 +93,10 @@ func (p *progress) vertex(v *client.Vertex) {
 	switch {
 	case v.Cached:
 		s.started, s.cached, s.done = true, true, true
-		p.say(s.label() + "CACHED " + s.title)
+		p.say(s.label() + "CACHED " + brief(s.title))
 	case v.Started != nil && !s.started:
 		s.started = true
-		p.say(s.label() + s.title)
+		p.say(s.label() + brief(s.title))
 	}
 	if v.Completed != nil && v.Started != nil && !s.cached {
 		p.end(s, v)
