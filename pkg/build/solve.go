@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -49,22 +48,6 @@ func export(
 	}
 	return Result{Image: img, Close: f.remove}, nil
 }
-
-// folder holds what a build needs and makes on this machine.
-type folder struct {
-	path   string
-	remove func() error
-}
-
-func newFolder() (folder, error) {
-	path, err := os.MkdirTemp("", "kubectl-aml-build-")
-	if err != nil {
-		return folder{}, fmt.Errorf("no folder for the build: %w; set TMPDIR to a folder with room for an image", err)
-	}
-	return folder{path: path, remove: sync.OnceValue(func() error { return os.RemoveAll(path) })}, nil
-}
-
-func (f folder) file(name string) string { return filepath.Join(f.path, name) }
 
 // export is the build into an OCI layout.
 func (f folder) export(
