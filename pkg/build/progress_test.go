@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/bklog"
 	digest "github.com/opencontainers/go-digest"
 )
 
@@ -223,5 +225,13 @@ func TestExplain(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// A library that logs to standard error would write into what is told there.
+func TestForeignLogsAreSilent(t *testing.T) {
+	t.Parallel()
+	if out := bklog.G(silent(t.Context())).Logger.Out; out != io.Discard {
+		t.Errorf("BuildKit's client logs to %T", out)
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/util/bklog"
+	"github.com/sirupsen/logrus"
 	"github.com/tonistiigi/fsutil"
 )
 
@@ -166,13 +168,21 @@ func run(ctx context.Context, c *client.Client, r Request, opt client.SolveOpt) 
 			said.update(s)
 		}
 	}()
-	_, err = c.Solve(ctx, nil, opt, statuses)
+	_, err = c.Solve(silent(ctx), nil, opt, statuses)
 	<-told
 	said.flush()
 	if err != nil {
 		return explain(ctx, err, r, said)
 	}
 	return nil
+}
+
+// silent keeps what BuildKit's client logs for itself off standard error: what
+// matters of it is an error too.
+func silent(ctx context.Context) context.Context {
+	logger := logrus.New()
+	logger.SetOutput(io.Discard)
+	return bklog.WithLogger(ctx, logrus.NewEntry(logger))
 }
 
 func (r Request) keychain() authn.Keychain {
