@@ -66,13 +66,21 @@ func Engine(ctx context.Context, host string) (Builder, error) {
 
 // check tells why the engine cannot build; nothing if it can.
 func (e *engine) check(ctx context.Context) (string, error) {
+	const patience = 15 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	at := e.docker.DaemonHost()
 	if _, err := e.docker.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		if errors.Is(err, os.ErrPermission) || strings.Contains(err.Error(), "permission denied") {
+		switch {
+		case errors.Is(err, os.ErrPermission), strings.Contains(err.Error(), "permission denied"):
 			return "its engine at " + at + " does not let you in: join the group docker, or run this as root", err
+		case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded):
+			return "no engine answers at " + at + ": start Docker, name another with DOCKER_HOST, or build with BuildKit, " +
+				"in the cluster or with ACR Tasks", err
+		default:
+			return "its engine at " + at + " is none that builds: " + oneLine(err.Error()) + ": update Docker to 20.10 or " +
+				"later, or correct DOCKER_HOST", err
 		}
-		return "no engine answers at " + at + ": start Docker, name another with DOCKER_HOST, or build with BuildKit, " +
-			"in the cluster or with ACR Tasks", err
 	}
 	info, err := e.docker.Info(ctx, client.InfoOptions{})
 	if err != nil {

@@ -65,8 +65,16 @@ func (b *builderFlags) check() error {
 		return usageError{fmt.Errorf("there is no builder %q: write --builder as one of %s", b.builder,
 			strings.Join(builderNames(), ", "))}
 	}
-	if b.builder == builderBuildKit && b.address == "" {
+	tcp := strings.HasPrefix(b.address, "tcp://")
+	switch {
+	case b.builder == builderBuildKit && b.address == "":
 		return usageError{errors.New("no BuildKit to build with: give its address with --buildkit-address or BUILDKIT_HOST")}
+	case b.certificates != "" && !tcp:
+		return usageError{fmt.Errorf("--buildkit-certificates are for a BuildKit at tcp://HOST:PORT, and its address is %q: "+
+			"give it with --buildkit-address, or leave the certificates out", b.address)}
+	case b.certificates != "" && !b.auto() && b.builder != builderBuildKit:
+		return usageError{fmt.Errorf("--buildkit-certificates are not for --builder %s: write --builder %s, or leave them out",
+			b.builder, builderBuildKit)}
 	}
 	return nil
 }
@@ -82,43 +90,57 @@ func (b *builderFlags) secrets(o *options) map[string]string {
 	return files
 }
 
-// open returns the builder that was asked for or, without a word, the first that
-// there is: the BuildKit whose address is known, Docker's engine, ACR Tasks if the
-// registry is Azure's. A Job in the cluster takes its resources, so it has to be
-// asked for.
-func (b *builderFlags) open(ctx context.Context, o *options, r *registryFlags) (build.Builder, error) {
-	asked := func(name string) bool { return b.builder == name || b.builder == builderAuto || b.builder == "" }
-	var reasons []string
-	try := func(name string, open func() (build.Builder, error)) (build.Builder, error) {
-		found, err := open()
-		var unavailable *build.UnavailableError
-		if err == nil || b.builder == name || !errors.As(err, &unavailable) {
-			return found, err
-		}
-		reasons = append(reasons, err.Error())
-		return nil, nil
+// build builds with the builder that was asked for or, of those that there are,
+// with the first that can: the BuildKit whose address is known, Docker's engine,
+// ACR Tasks if the registry is Azure's. A Job in the cluster takes its resources,
+// so it has to be asked for.
+func (b *builderFlags) build(ctx context.Context, o *options, r *registryFlags, q build.Request) (build.Result, error) {
+	result, err := build.Any(ctx, q, func(with build.Builder) {
+		o.tell("environment: building it with %s; the next deployment finds it", with.Name())
+	}, b.builders(o, r)...)
+	if err != nil && b.auto() && errors.As(err, new(*build.UnavailableError)) {
+		return result, fmt.Errorf("nothing here can build the environment: %w: or write --builder cluster, and a Job in the "+
+			"cluster builds it", err)
 	}
-	for _, c := range []struct {
-		name string
-		may  bool
-		open func() (build.Builder, error)
-	}{
-		{builderBuildKit, b.address != "", func() (build.Builder, error) {
-			return build.BuildKit(ctx, b.address, b.certificates)
-		}},
-		{builderDocker, true, func() (build.Builder, error) { return build.Engine(ctx, "") }},
-		{builderCluster, b.builder == builderCluster, func() (build.Builder, error) { return b.job(o) }},
-		{builderACR, b.builder == builderACR || acr.Server(r.host()), func() (build.Builder, error) { return b.tasks(o, r) }},
-	} {
-		if !c.may || !asked(c.name) {
-			continue
-		}
-		if found, err := try(c.name, c.open); found != nil || err != nil {
-			return found, err
-		}
+	return result, err
+}
+
+func (b *builderFlags) auto() bool { return b.builder == "" || b.builder == builderAuto }
+
+// builders are those that may build, in the order in which they are tried.
+func (b *builderFlags) builders(o *options, r *registryFlags) []build.Open {
+	buildKit := func(ctx context.Context) (build.Builder, error) {
+		return build.BuildKit(ctx, b.address, b.certificateFolder(o))
 	}
-	return nil, fmt.Errorf("nothing here can build the environment: %s; name a builder with --builder, or an image "+
-		"that has everything with --environment-image", strings.Join(reasons, "; "))
+	docker := func(ctx context.Context) (build.Builder, error) { return build.Engine(ctx, o.Getenv("DOCKER_HOST")) }
+	tasks := func(context.Context) (build.Builder, error) { return b.tasks(o, r) }
+	switch b.builder {
+	case builderBuildKit:
+		return []build.Open{buildKit}
+	case builderDocker:
+		return []build.Open{docker}
+	case builderCluster:
+		return []build.Open{func(context.Context) (build.Builder, error) { return b.job(o) }}
+	case builderACR:
+		return []build.Open{tasks}
+	}
+	var all []build.Open
+	if b.address != "" {
+		all = append(all, buildKit)
+	}
+	all = append(all, docker)
+	if acr.Server(r.host()) {
+		all = append(all, tasks)
+	}
+	return all
+}
+
+// certificateFolder is where the certificates for a BuildKit are; empty for none.
+func (b *builderFlags) certificateFolder(o *options) string {
+	if b.certificates == "" {
+		return ""
+	}
+	return o.path(b.certificates)
 }
 
 // job builds in the namespace in use.

@@ -81,23 +81,32 @@ func (s site) ensure(ctx context.Context, p environment.Pinned) (string, error) 
 	if ready, ok := p.Ready(); ok {
 		return ready, nil
 	}
-	var result build.Result
+	request, err := s.request(p)
+	if err != nil {
+		return "", err
+	}
+	var built []build.Result
 	found, err := s.environments().Ensure(ctx, p.Digest(), func(ctx context.Context) (v1.Image, error) {
-		builder, err := s.builder.open(ctx, s.options, s.registry)
-		if err != nil {
-			return nil, err
+		result, err := s.builder.build(ctx, s.options, s.registry, request)
+		if err == nil {
+			built = append(built, result)
 		}
-		s.tell("environment: building it with %s; the next deployment finds it", builder.Name())
-		result, err = builder.Build(ctx, build.Request{
-			Name: p.Digest(), Dockerfile: p.Dockerfile(), Platform: p.Target(), Secrets: s.builder.secrets(s.options),
-			Keychain: s.access.Keychain, Log: func(line string) { s.tell("build: %s", line) },
-		})
 		return result.Image, err
 	})
-	if result.Close != nil { // everything is pushed
+	for _, result := range built { // everything is pushed
 		err = errors.Join(err, result.Close())
 	}
 	return found.Reference, err
+}
+
+// request is what a builder is asked for.
+func (s site) request(p environment.Pinned) (build.Request, error) {
+	transport, err := s.access.Carrier()
+	return build.Request{
+		Name: "environment " + p.Digest()[:12], Dockerfile: p.Dockerfile(), Platform: p.Target(),
+		Secrets: s.builder.secrets(s.options), Keychain: s.access.Keychain, Transport: transport,
+		Log: func(line string) { s.tell("build: %s", line) },
+	}, err
 }
 
 // unbuilt stands for the digest of an image that a dry run cannot know.

@@ -159,7 +159,7 @@ type countingTransport struct {
 }
 
 func newTransport(o Options) *countingTransport {
-	next, err := o.carrier()
+	next, err := o.Carrier()
 	return &countingTransport{next: next, broken: err, insecure: o.Insecure, clock: o.clock(), log: o.log,
 		sent: map[string]bool{}}
 }

@@ -26,12 +26,13 @@ func (e *trustError) Unwrap() error { return e.err }
 // Check refuses CA files that cannot be read or hold no certificate, all at once,
 // by path. Without it, the first request to a registry says so.
 func (o Options) Check() error {
-	_, err := o.carrier()
+	_, err := o.Carrier()
 	return err
 }
 
-// carrier is what carries the requests.
-func (o Options) carrier() (http.RoundTripper, error) {
+// Carrier is what carries the requests to registries: Transport or the default one,
+// which trusts CAFiles too and is wrapped in Wrap. Errors are those of Check.
+func (o Options) Carrier() (http.RoundTripper, error) {
 	next, err := o.trusting()
 	if err != nil || o.Wrap == nil {
 		return next, err

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// needsBuilding has an environment that is in no registry.
+func needsBuilding(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.write("inferenceconfig.json", `{"entryScript": "score.py", "environment": {"name": "sky",
+		"docker": {"baseImage": "`+w.registry+`/environment:1"},
+		"python": {"condaDependencies": {"dependencies": ["python=3.11", {"pip": ["numpy==2.3.0"]}]}}}}`)
+	w.env["DOCKER_HOST"] = "unix://" + w.dir + "/none.sock"
+	return w
+}
+
+// docker is an engine without BuildKit, of some version of the API.
+func docker(t *testing.T, api string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/_ping"):
+			w.Header().Set("Api-Version", api)
+		case strings.HasSuffix(r.URL.Path, "/info"):
+			_, _ = w.Write([]byte(`{"ServerVersion": "19.03"}`))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return "tcp://" + strings.TrimPrefix(server.URL, "http://")
+}
+
+// Whoever has nothing that builds is told why, and what would.
+func TestNothingBuilds(t *testing.T) {
+	t.Parallel()
+	const noDocker = "Docker cannot build: no engine answers at unix://DIR/none.sock: start Docker, name another with " +
+		"DOCKER_HOST, or build with BuildKit, in the cluster or with ACR Tasks"
+	const orCluster = ": or write --builder cluster, and a Job in the cluster builds it\n"
+	for name, c := range map[string]struct {
+		args      []string
+		api, host string
+		code      int
+		want      string
+	}{
+		"any builder": {want: "nothing here can build the environment: " + noDocker + orCluster, code: 1},
+		"any builder, with a BuildKit": {args: []string{"--buildkit-address", "unix:///none.sock"}, code: 1,
+			want: "; " + noDocker + orCluster},
+		"the one that was asked for":      {args: []string{"--builder", "docker"}, want: "error: " + noDocker + "\n", code: 1},
+		"an engine that is too old":       {api: "1.38", want: "is none that builds: API version 1.38 is not supported", code: 1},
+		"an engine without BuildKit":      {api: "1.41", want: "(19.03) has no BuildKit that answers: update Docker to 20.10", code: 1},
+		"an engine on another machine":    {host: "ssh://me@there", want: "forward the engine's socket", code: 1},
+		"no builder of the name":          {args: []string{"--builder", "kaniko"}, want: `there is no builder "kaniko"`, code: 2},
+		"no address":                      {args: []string{"--builder", "buildkit"}, want: "give its address with --buildkit-address", code: 2},
+		"certificates without an address": {args: []string{"--buildkit-certificates", "c"}, want: "its address is \"\"", code: 2},
+		"certificates for a socket": {args: []string{"--buildkit-certificates", "c", "--buildkit-address", "unix:///s"},
+			want: "are for a BuildKit at tcp://HOST:PORT", code: 2},
+		"certificates for another builder": {args: []string{"--buildkit-certificates", "c", "--buildkit-address", "tcp://h:1",
+			"--builder", "docker"}, want: "are not for --builder docker", code: 2},
+		"certificates that are not there": {args: []string{"--buildkit-certificates", "c", "--buildkit-address", "tcp://h:1",
+			"--builder", "buildkit"}, want: "stat DIR/c/ca.pem: no such file", code: 1},
+		"a CA file that is none": {args: []string{"--registry-ca", "score.py"}, want: "DIR/score.py holds no certificate", code: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := needsBuilding(t)
+			if c.api != "" {
+				c.host = docker(t, c.api)
+			}
+			if c.host != "" {
+				w.env["DOCKER_HOST"] = c.host
+			}
+			got := w.run(append([]string{"build", "--inference-config", "inferenceconfig.json"}, c.args...)...)
+			if got.code != c.code || !strings.Contains(got.err, c.want) || got.out != "" {
+				t.Errorf("ended with %d and told\n%s%s\nwant %d and\n%s", got.code, got.out, got.err, c.code, c.want)
+			}
+		})
+	}
+}
