@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +57,7 @@ func BuildKit(ctx context.Context, address, certificates string) (Builder, error
 			"unix:///PATH, or build in the cluster", address), nil)
 	}
 	if err := d.check(ctx); err != nil {
-		return none(unanswered(address, err), err)
+		return none(unanswered(address, len(d.opts) > 0, err), err)
 	}
 	return d, nil
 }
@@ -87,16 +89,32 @@ func (d *daemon) check(ctx context.Context) error {
 	return errors.Join(err, c.Close())
 }
 
-func unanswered(address string, err error) string {
+// layersOfGRPC are what it puts around the cause of a connection that failed.
+var layersOfGRPC = regexp.MustCompile(`^failed to list workers: \w+: |^connection error: desc = |^transport: |` +
+	`^authentication handshake failed: |^Error while dialing: |^error reading server preface: `)
+
+// unanswered is why a BuildKit does not answer; certified is set when it was
+// called with TLS.
+func unanswered(address string, certified bool, err error) string {
 	text := oneLine(err.Error())
+	for cut := ""; cut != text; {
+		cut, text = text, strings.Trim(layersOfGRPC.ReplaceAllString(text, ""), `"`)
+	}
+	text = shorten(strings.ReplaceAll(text, `\"`, `"`))
 	switch {
 	case strings.Contains(text, "permission denied"):
 		return "the socket " + address + " does not let you in: run this as who may use it"
+	case strings.Contains(text, "first record does not look like a TLS handshake"):
+		return address + " speaks no TLS: leave the certificates out, or have buildkitd use some"
 	case strings.Contains(text, "tls:"), strings.Contains(text, "x509"), strings.Contains(text, "certificate"):
-		return address + " and this machine do not trust each other: " + tailOf(text) + ": name the folder with the " +
+		return address + " and this machine do not trust each other: " + text + ": name the folder with the " +
 			"certificates for it"
+	case !certified && text == "EOF":
+		return address + " broke the connection off, as one does that wants TLS: name the folder with the certificates for it"
+	case strings.HasPrefix(text, "unknown service"):
+		return "what answers at " + address + " is no BuildKit: correct the address: " + text
 	default:
-		return "nothing answers at " + address + ": start buildkitd there, or correct the address: " + tailOf(text)
+		return "nothing answers at " + address + ": start buildkitd there, or correct the address: " + text
 	}
 }
 
@@ -135,7 +153,9 @@ func supports(ctx context.Context, c *client.Client, platform string) error {
 			if p.OS == wanted.OS && p.Architecture == wanted.Architecture {
 				return nil
 			}
-			has = append(has, p.OS+"/"+p.Architecture)
+			if one := p.OS + "/" + p.Architecture; !slices.Contains(has, one) {
+				has = append(has, one)
+			}
 		}
 	}
 	return &UnavailableError{Builder: "the builder", Reason: fmt.Sprintf("it runs steps for %s and not for %s: add that "+
