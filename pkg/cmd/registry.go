@@ -30,6 +30,12 @@ func (r *registryFlags) add(c *cobra.Command, getenv func(string) string, what s
 	f := c.Flags()
 	f.StringVar(&r.registry, "registry", cmp.Or(getenv("AML_REGISTRY"), layout.Host), what+", as HOST[/PATH], or "+
 		layout.Host+" for the folder on this machine that AML_LAYOUT names (default: $AML_REGISTRY)")
+	r.reach(c)
+}
+
+// reach gives c the flags that say how to get to registries.
+func (r *registryFlags) reach(c *cobra.Command) {
+	f := c.Flags()
 	f.BoolVar(&r.insecureRegistry, "insecure-registry", false, "Speak to the registry without TLS; not needed for one "+
 		"on this machine")
 	f.StringArrayVar(&r.ca, "registry-ca", nil, "File with certificates in PEM that registries are trusted by too; "+

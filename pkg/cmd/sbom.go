@@ -39,8 +39,7 @@ func newSBOM(o *options) *cobra.Command {
 	}
 	c.Flags().StringVar(&s.versionName, "version-name", "", "Version of the endpoint (default: the default version)")
 	o.completeVersionFlag(c)
-	c.Flags().BoolVar(&s.insecureRegistry, "insecure-registry", false, "Speak to the registry without TLS; not needed "+
-		"for one on this machine")
+	s.reach(c)
 	return c
 }
 

@@ -199,7 +199,7 @@ func Tag(ctx context.Context, pinned, tag string, o Options) (string, error) {
 		return "", explain(err, "read", pinned)
 	}
 	if err := remote.Tag(to, got, opts...); err != nil {
-		return "", explain(err, "push to", to.Name())
+		return "", explain(err, pushTo, to.Name())
 	}
 	return to.Name(), nil
 }

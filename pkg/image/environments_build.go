@@ -285,7 +285,7 @@ func (c *construction) make(ctx context.Context) (v1.Hash, error) {
 	}
 	tag := c.repo.Tag(c.digest)
 	if err := remote.Put(tag, img, c.options(ctx)...); err != nil {
-		return v1.Hash{}, explain(err, "push to", c.repo.Name())
+		return v1.Hash{}, explain(err, pushTo, c.repo.Name())
 	}
 	c.built = true
 	return c.digestOf(ctx, c.digest)

@@ -44,6 +44,9 @@ func (e *RegistryError) Error() string {
 // Unwrap gives the error of the client.
 func (e *RegistryError) Unwrap() error { return e.Err }
 
+// pushTo is what is being done when something is sent.
+const pushTo = "push to"
+
 type plainHTTPError struct{ host string }
 
 func (e *plainHTTPError) Error() string { return "plain HTTP to " + e.host + " is not allowed" }
@@ -92,7 +95,7 @@ func explain(err error, doing, image string) error {
 	// On this machine plain HTTP is tried after TLS: what comes of that is not why.
 	if errors.As(err, &answer) && !errors.As(err, &authority) {
 		e.Status = answer.StatusCode
-		e.what, e.Advice = answered(answer, host(image))
+		e.what, e.Advice = answered(answer, doing, host(image))
 	} else {
 		e.what, e.Advice = unreached(err, host(image))
 	}
@@ -100,7 +103,7 @@ func explain(err error, doing, image string) error {
 }
 
 // answered tells what a registry's answer means.
-func answered(answer *transport.Error, host string) (what, advice string) {
+func answered(answer *transport.Error, doing, host string) (what, advice string) {
 	code := answer.StatusCode
 	switch {
 	case code == http.StatusUnauthorized:
@@ -108,7 +111,7 @@ func answered(answer *transport.Error, host string) (what, advice string) {
 	case code == http.StatusForbidden:
 		return "the login does not allow it (403)",
 			"ask for the right to it, or log in as somebody else with \"docker login " + host + "\""
-	case code == http.StatusNotFound && hasCode(answer, transport.NameUnknownErrorCode):
+	case code == http.StatusNotFound && (doing == pushTo || hasCode(answer, transport.NameUnknownErrorCode)):
 		return "there is no such repository (404)", "correct the name, or create the repository"
 	case code == http.StatusNotFound:
 		return "there is no such image (404)", "correct the name and the tag, or push the image first"
@@ -116,6 +119,9 @@ func answered(answer *transport.Error, host string) (what, advice string) {
 		return "the registry has had too many requests (429)", "wait a few minutes, then try again; a login raises the limit"
 	case code == http.StatusRequestEntityTooLarge:
 		return "a layer is too large for the registry (413)", "raise the limit of the registry or of the proxy before it"
+	case code == http.StatusRequestedRangeNotSatisfiable && doing == pushTo:
+		// So answers distribution's registry when small blobs do not fit on its disk.
+		return "the registry did not keep what it was sent (416)", "see whether its disk is full, then try again"
 	case isFull(answer):
 		return fmt.Sprintf("the registry's disk is full (%d)", code), "make room there, then try again"
 	case code >= http.StatusInternalServerError:
@@ -171,7 +177,7 @@ func unreached(err error, host string) (what, advice string) {
 		return "the name " + dns.Name + " is not known", "check the name of the registry, and the network"
 	case errors.As(err, &authority):
 		return "the certificate of " + host + " is not from an authority that this machine trusts",
-			"add its authority to the system's certificates"
+			"name a file with that authority with --registry-ca"
 	case errors.As(err, &hostname), errors.As(err, &invalid):
 		return "the certificate of " + host + " is not valid", "check the name of the registry, and the clock: " +
 			oneLine(lastError(err))

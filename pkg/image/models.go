@@ -204,7 +204,7 @@ func (s shelf) fill(ctx context.Context, model Model, info ModelInfo) (Registere
 		return Registered{}, changed
 	}
 	if err != nil {
-		return Registered{}, explain(err, "push to", s.repo.Name())
+		return Registered{}, explain(err, pushTo, s.repo.Name())
 	}
 	info.Tags, info.Properties = with(nil, info.Tags), with(nil, info.Properties)
 	r := Registered{ID: model.String(), Name: model.Name, Version: model.Version, ModelInfo: info,

@@ -255,8 +255,12 @@ func TestRegistryErrorsSayWhatToDo(t *testing.T) {
 			"sklearn:1: there is no such image (404): correct the name and the tag, or push the image first"},
 		"404 of a repository": {"POST", 404, `{"errors":[{"code":"NAME_UNKNOWN","message":"x"}]}`, "cannot push to HOST/x: " +
 			"there is no such repository (404): correct the name, or create the repository"},
+		"404 of a push": {"POST", 404, "", "cannot push to HOST/x: there is no such repository (404): " +
+			"correct the name, or create the repository"},
 		"413": {"PATCH", 413, "", "cannot push to HOST/x: a layer is too large for the registry (413): " +
 			"raise the limit of the registry or of the proxy before it"},
+		"416": {"PUT", 416, `{"errors":[{"code":"RANGE_INVALID","message":"invalid content range"}]}`, "cannot push to " +
+			"HOST/x: the registry did not keep what it was sent (416): see whether its disk is full, then try again"},
 		"429": {"GET", 429, "", "cannot read HOST/environments/sklearn:1: the registry has had too many requests (429): " +
 			"wait a few minutes, then try again; a login raises the limit"},
 		"500": {"POST", 500, "", "cannot push to HOST/x: the registry failed (500): " +

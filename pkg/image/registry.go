@@ -93,7 +93,7 @@ func Read(ctx context.Context, ref string, o Options) (v1.Image, error) {
 func push(ctx context.Context, repo name.Repository, img v1.Image, o Options, t http.RoundTripper) (string, error) {
 	digest, err := img.Digest()
 	if err != nil {
-		return "", explain(err, "push to", repo.Name())
+		return "", explain(err, pushTo, repo.Name())
 	}
 	ref := repo.Digest(digest.String())
 	o.log("pushing to " + repo.Name())
@@ -102,7 +102,7 @@ func push(ctx context.Context, repo name.Repository, img v1.Image, o Options, t 
 		return "", changed
 	}
 	if err != nil {
-		return "", explain(err, "push to", repo.Name())
+		return "", explain(err, pushTo, repo.Name())
 	}
 	return pinned(ref, digest), nil
 }

@@ -68,7 +68,7 @@ func attach(ctx context.Context, img v1.Image, subject name.Digest, o Options) (
 	repo, opts := subject.Context(), o.remoteOptions(ctx, newTransport(o))
 	for _, l := range []v1.Layer{sbom, a.config} {
 		if err := remote.WriteLayer(repo, l, opts...); err != nil {
-			return "", explain(err, "push to", repo.Name())
+			return "", explain(err, pushTo, repo.Name())
 		}
 	}
 	digest, err := a.digest()
@@ -77,7 +77,7 @@ func attach(ctx context.Context, img v1.Image, subject name.Digest, o Options) (
 	}
 	at := repo.Digest(digest.String())
 	if err := remote.Put(at, a, opts...); err != nil {
-		return "", explain(err, "push to", repo.Name())
+		return "", explain(err, pushTo, repo.Name())
 	}
 	return at.Name(), nil
 }

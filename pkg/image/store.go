@@ -48,10 +48,10 @@ func (s store) options(ctx context.Context) []remote.Option { return s.o.remoteO
 // put writes an artifact under a tag and returns its digest.
 func (s store) put(ctx context.Context, tag string, a artifact) (v1.Hash, error) {
 	if err := remote.WriteLayer(s.repo, a.config, s.options(ctx)...); err != nil {
-		return v1.Hash{}, explain(err, "push to", s.repo.Name())
+		return v1.Hash{}, explain(err, pushTo, s.repo.Name())
 	}
 	if err := remote.Put(s.repo.Tag(tag), a, s.options(ctx)...); err != nil {
-		return v1.Hash{}, explain(err, "push to", s.repo.Name())
+		return v1.Hash{}, explain(err, pushTo, s.repo.Name())
 	}
 	return a.digest()
 }

@@ -29,7 +29,8 @@ func TestRegistriesOfOwnAuthorities(t *testing.T) {
 		want  string
 	}{
 		"with its certificate": {[]string{"ca.pem"}, "there is no such image (404)"},
-		"without":              {nil, "the certificate of " + host + " is not from an authority that this machine trusts"},
+		"without": {nil, "cannot look up " + host + "/x:1: the certificate of " + host + " is not from an authority that " +
+			"this machine trusts: name a file with that authority with --registry-ca"},
 		"a file that is no PEM": {[]string{"text.pem"},
 			"CA file " + dir + "/text.pem holds no certificate: write the path of one in PEM"},
 		"all at once": {[]string{"text.pem", "gone.pem", "ca.pem"},
