@@ -9,10 +9,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,52 +32,6 @@ import (
 type hasty struct{ clock.RealClock }
 
 func (h hasty) NewTimer(d time.Duration) clock.Timer { return h.RealClock.NewTimer(d / 8) }
-
-// gate is a way to the real registry on which things can go wrong.
-type gate struct {
-	host string
-	// closed lets nothing through any more.
-	closed atomic.Bool
-	// resets is how many uploads of more than 100 kB are yet to be cut.
-	resets atomic.Int32
-
-	mu sync.Mutex
-	// sent counts the uploads by their size.
-	sent map[int64]int
-}
-
-func newGate(t *testing.T) *gate {
-	t.Helper()
-	g := &gate{sent: map[int64]int{}}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: os.Getenv(registryVar)})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPatch {
-			g.mu.Lock()
-			g.sent[r.ContentLength]++
-			g.mu.Unlock()
-		}
-		if g.closed.Load() || r.Method == http.MethodPatch && r.ContentLength > 100_000 && g.resets.Add(-1) >= 0 {
-			c, _, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				_ = c.Close()
-			}
-			return
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	g.host = strings.TrimPrefix(server.URL, "http://")
-	return g
-}
-
-// uploads returns the uploads since the last call, by their size.
-func (g *gate) uploads() map[int64]int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	sent := g.sent
-	g.sent = map[int64]int{}
-	return sent
-}
 
 // newDigest is one that no other test has.
 func newDigest(t *testing.T) string {
@@ -131,14 +81,14 @@ func TestAnEnvironmentIsBuiltOnce(t *testing.T) {
 	first, cut := people, newGate(t)
 	first.Registry, first.Builder, first.Options.Log = cut.host+path, "first@here", nil
 	_, err := first.Ensure(t.Context(), digest, func(context.Context) (v1.Image, error) {
-		cut.closed.Store(true)
+		cut.fails(reset)
 		return nil, errors.New("killed")
 	})
 	if err == nil || err.Error() != "killed" {
 		t.Fatalf("the first builder: %v", err)
 	}
 
-	g.resets.Store(1)
+	g.fails(times(1, resetLarge))
 	var builds atomic.Int32
 	var all sync.WaitGroup
 	found, errs := make([]image.Found, 5), make([]error, 5)
