@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
 
@@ -62,6 +63,8 @@ func Message(err error) string {
 		dial    *net.OpError
 		address *url.Error
 		tells   *notAttached
+		// A registry that does not answer is no cluster.
+		registry *image.RegistryError
 	)
 	if compare := (comparisonError{}); errors.As(err, &compare) {
 		err = compare.error
@@ -69,7 +72,7 @@ func Message(err error) string {
 	switch {
 	case err == nil || errors.Is(err, errDiffers):
 		return ""
-	case aks.ReasonOf(err) != "" || errors.As(err, &tells):
+	case aks.ReasonOf(err) != "" || errors.As(err, &tells) || errors.As(err, &registry):
 		return err.Error()
 	case err == context.Canceled: //nolint:errorlint // one with more to say says it itself
 		return "interrupted"

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/aks"
 	"github.com/kubectl-aml/kubectl-aml/pkg/cmd"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/status"
 )
 
@@ -47,6 +48,11 @@ func TestMessageSaysWhatToDoAboutAClusterThatDoesNotAnswer(t *testing.T) {
 	}
 	ofAzure := &aks.Error{Reason: aks.UnderWay, Message: "Azure goes on with it"}
 	if got := cmd.Message(fmt.Errorf("%w (%w)", ofAzure, refused)); !strings.HasPrefix(got, "Azure goes on with it") {
+		t.Errorf("got %s", got)
+	}
+	ofRegistry := &image.RegistryError{Doing: "push to", Name: "localhost:1/x", Err: refused}
+	if got := cmd.Message(fmt.Errorf("the environment's base: %w", ofRegistry)); !strings.HasPrefix(got,
+		"the environment's base: cannot push to localhost:1/x: ") {
 		t.Errorf("got %s", got)
 	}
 	if got := cmd.Message(context.Canceled); got != "interrupted" {
