@@ -300,6 +300,19 @@ func TestStartedWaitsForTheScoringServer(t *testing.T) {
 	eventually(t, 5*time.Second, "ready", func() bool { return l.ask("/_limiter/ready", "").status == http.StatusOK })
 }
 
+// The probe waits 5 s for its answer, and counts its failures. A refusal that came
+// earlier would take a slow start's time away.
+func TestStartedIsNotRefusedBeforeItsProbeGivesUp(t *testing.T) {
+	l := newLimiter(t, "", false)
+	began := wall.Now()
+	if got := l.ask("/_limiter/started", ""); got.status != http.StatusServiceUnavailable {
+		t.Errorf("got %d, and nothing listens", got.status)
+	}
+	if took := wall.Since(began); took < 4900*time.Millisecond {
+		t.Errorf("refused after %v", took)
+	}
+}
+
 // The check looks twice a second. What comes before it sees that the server has
 // died must be told from a full queue: the router may try it elsewhere.
 func TestLimiterTellsADeadScoringServerAtOnce(t *testing.T) {

@@ -87,8 +87,10 @@ whether it still listens: a replica that is busy for a minute is neither unready
     httpGet:
       path: /_limiter/started
       port: 9001
-    # As long as the period: the question waits with the server, and is answered the moment init() is over.
-    periodSeconds: 5
+    # The question waits with the server, for 5 s and then anew, and is answered the moment init() is over. So the period
+    # only says how soon after the pod's start it is asked: the kubelet waits for a period first. A server of one's own may
+    # refuse at once, and has to get all of its time too.
+    periodSeconds: {{ empty .version.command | ternary 1 5 }}
     timeoutSeconds: 5
     failureThreshold: {{ div (add (int $probes.startupTimeoutSeconds) 4) 5 }}
   # A replica that cannot serve leaves DNS after up to 3 × 2 s and what DNS takes. Nothing is lost until then: its
