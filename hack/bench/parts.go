@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,11 +170,14 @@ func (b *bench) traffic(ctx context.Context) error {
 func (b *bench) redeploy(ctx context.Context) error {
 	return b.onCluster(ctx, func(plugin, kubectl string) error {
 		options := redeploy.Options{
-			Clock: b.clock, Plugin: plugin, Kubectl: kubectl, Helm: helm(), Chart: "charts/inference", Changes: 5,
-			Registry: os.Getenv("AML_REGISTRY"), Environment: os.Getenv("AML_ENVIRONMENT_IMAGE"), Out: b.out, Talk: b.talk,
+			Clock: b.clock, Plugin: plugin, Kubectl: kubectl, Helm: helm(), Chart: "charts/inference",
+			Registry: os.Getenv("AML_REGISTRY"), Environment: os.Getenv("AML_ENVIRONMENT_IMAGE"),
+			Base:     cmp.Or(os.Getenv("AML_PYTHON_IMAGE"), "docker.io/library/python:3.11-slim-bookworm"),
+			Packages: "e2e/cluster/parts/environment/requirements.txt",
+			Changes:  5, Uncached: 2, Out: b.out, Talk: b.talk,
 		}
 		if b.quick {
-			options.Changes = 2
+			options.Changes, options.Uncached = 2, 1
 		}
 		return redeploy.Compare(ctx, options)
 	})
