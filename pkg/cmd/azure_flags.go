@@ -50,8 +50,9 @@ func (w *writeFlags) rollout() rolloutFlags {
 func changes(c *cobra.Command) bool {
 	around := []string{"name", "version-name", "no-wait", "timeout", "full", "output", "query", "only-show-errors",
 		"debug", "verbose", "workspace-name", "resource-group", "subscription-id", "path", "registry",
-		"insecure-registry", "environment-image", "compute-target", "relative-to-file", "dry-run", "wait", "no-rollback",
-		"of-endpoint"}
+		"insecure-registry", "registry-ca", "environment-image", "compute-target", "relative-to-file", "dry-run", "wait",
+		"no-rollback", "of-endpoint", "builder", "buildkit-address", "buildkit-certificates", "buildkit-image",
+		"pip-config", "build-ca", "global-registry", "subscription"}
 	found := false
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 		found = found || f.Changed && !slices.Contains(around, f.Name)

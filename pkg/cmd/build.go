@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,10 +16,7 @@ import (
 )
 
 // buildFlags are the flags of build.
-type buildFlags struct {
-	deployFlags
-	dry bool
-}
+type buildFlags struct{ deployFlags }
 
 func newBuild(o *options) *cobra.Command {
 	b := &buildFlags{}
@@ -41,7 +39,8 @@ func newBuild(o *options) *cobra.Command {
 		"unless the inference config has an environment")
 	f.BoolVar(&b.relativeToFile, "relative-to-file", false, "Take the paths in a config file from the file's folder; "+
 		"Azure ML took them from the working directory")
-	f.BoolVar(&b.dry, "dry-run", false, "Print the Dockerfile and build nothing")
+	f.StringVar(&b.dryRun, "dry-run", "none", `Must be "none", or "client" (print the Dockerfile and build nothing)`)
+	f.Lookup("dry-run").NoOptDefVal = "client"
 	b.registryFlags.add(c, o.Getenv, "Where environments are")
 	b.builderFlags.add(c, o.Getenv)
 	return c
@@ -60,7 +59,7 @@ func (o *options) buildEnvironment(ctx context.Context, b *buildFlags) error {
 	if err != nil {
 		return fmt.Errorf("the environment's base: %w", err)
 	}
-	if b.dry {
+	if b.dryRun == "client" {
 		return s.show(pinned)
 	}
 	reference, err := s.ensure(ctx, pinned)
@@ -72,15 +71,7 @@ func (o *options) buildEnvironment(ctx context.Context, b *buildFlags) error {
 
 // readEnvironment reads the files and flags, and refuses what cannot be right.
 func (o *options) readEnvironment(b *buildFlags) (environment.Environment, error) {
-	switch {
-	case b.inferenceConfig == "" && b.environment.directory == "":
-		return environment.Environment{}, usageError{errors.New("nothing to build: give --inference-config, or " +
-			"--environment-directory")}
-	case b.registry == "" && !b.dry:
-		return environment.Environment{}, usageError{errors.New("no registry to push the environment to: name one with " +
-			"--registry or AML_REGISTRY")}
-	}
-	if err := b.builderFlags.check(); err != nil {
+	if err := b.checkBuild(o); err != nil {
 		return environment.Environment{}, err
 	}
 	config, findings, err := o.inferenceConfig(&b.deployFlags)
@@ -88,9 +79,9 @@ func (o *options) readEnvironment(b *buildFlags) (environment.Environment, error
 		return environment.Environment{}, err
 	}
 	var code amlv1.Code
-	if b.inferenceConfig != "" && findings.Err() == nil {
+	if b.inferenceConfig != "" {
 		var unresolved amlv1.Findings
-		code, unresolved = config.Resolve(amlv1.Disk{}, b.base(o, b.inferenceConfig))
+		code, unresolved = o.resolve(config, &b.deployFlags)
 		findings = append(findings, unresolved...)
 	}
 	if findings.Err() != nil {
@@ -100,6 +91,21 @@ func (o *options) readEnvironment(b *buildFlags) (environment.Environment, error
 	e, found := environmentOf(config, code)
 	o.warn(append(findings, found...))
 	return e, found.Err()
+}
+
+func (b *buildFlags) checkBuild(o *options) error {
+	errs := []error{b.registryFlags.check(o), b.builderFlags.check()}
+	refuse := func(text string) { errs = append(errs, usageError{errors.New(text)}) }
+	if b.inferenceConfig == "" && b.environment.directory == "" {
+		refuse("nothing to build: give --inference-config, or --environment-directory")
+	}
+	if !slices.Contains([]string{"none", "client"}, b.dryRun) {
+		refuse(fmt.Sprintf("dry-run %q is not known: write none or client", b.dryRun))
+	}
+	if b.registry == "" && b.dryRun == "none" {
+		refuse("no registry to push the environment to: name one with --registry or AML_REGISTRY")
+	}
+	return errors.Join(errs...)
 }
 
 // show prints the Dockerfile; what it is for is told.

@@ -4,6 +4,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/acr"
 	"github.com/kubectl-aml/kubectl-aml/pkg/build"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
 
 // The builders that --builder names. The first takes what there is.
@@ -36,16 +38,13 @@ type builderFlags struct {
 	global                []string
 	image                 string
 	pipConfig, buildCA    string
+	subscription          string
 }
 
 func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
 	f := c.Flags()
-	builder := getenv("AML_BUILDER")
-	if builder == "" {
-		builder = builderAuto
-	}
-	f.StringVar(&b.builder, "builder", builder, "What builds an environment that is in no registry: "+
-		strings.Join(builderNames(), ", ")+" (default: $AML_BUILDER)")
+	f.StringVar(&b.builder, "builder", cmp.Or(getenv("AML_BUILDER"), builderAuto), "What builds an environment that is in no registry: "+
+		strings.Join(builderNames(), ", ")+" (default: $AML_BUILDER, else "+builderAuto+")")
 	f.StringArrayVar(&b.global, "global-registry", nil, "Where an environment is looked for that the registry does not "+
 		"have; repeatable")
 	f.StringVar(&b.address, "buildkit-address", getenv("BUILDKIT_HOST"), "BuildKit that builds, such as "+
@@ -56,11 +55,19 @@ func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&b.pipConfig, "pip-config", getenv("PIP_CONFIG_FILE"), "Configuration of pip for the build, with an "+
 		"index of your own; it gets into no image (default: $PIP_CONFIG_FILE)")
 	f.StringVar(&b.buildCA, "build-ca", "", "Certificates in PEM that the build trusts; they get into no image")
+	f.StringVar(&b.subscription, "subscription", "", "Subscription of the registry that ACR Tasks build in "+
+		"(default: $AZURE_SUBSCRIPTION_ID, else that of the Azure CLI)")
+	defaultTold(c, "builder", "buildkit-address", "buildkit-image", "pip-config")
 	_ = c.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions(builderNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // check refuses what cannot be right.
 func (b *builderFlags) check() error {
+	for _, registry := range b.global {
+		if err := image.CheckRegistry(registry); err != nil {
+			return usageError{fmt.Errorf("--global-registry: %w", err)}
+		}
+	}
 	if b.builder != "" && !slices.Contains(builderNames(), b.builder) {
 		return usageError{fmt.Errorf("there is no builder %q: write --builder as one of %s", b.builder,
 			strings.Join(builderNames(), ", "))}
@@ -154,7 +161,9 @@ func (b *builderFlags) job(o *options) (build.Builder, error) {
 
 // tasks builds in the registry, if that is Azure's.
 func (b *builderFlags) tasks(o *options, r *registryFlags) (build.Builder, error) {
-	settings, err := azureFor(o, r.host()).settings(o)
+	access := azureFor(o, r.host())
+	access.subscription = b.subscription
+	settings, err := access.settings(o)
 	if err != nil {
 		return nil, &build.UnavailableError{Builder: "ACR Tasks", Reason: err.Error(), Err: err}
 	}

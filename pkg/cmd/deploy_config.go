@@ -158,7 +158,7 @@ func (p *plan) code(o *options, f *deployFlags) error {
 	code := config.InImage()
 	if f.image == "" {
 		var unresolved amlv1.Findings
-		code, unresolved = config.Resolve(amlv1.Disk{}, f.base(o, f.inferenceConfig))
+		code, unresolved = o.resolve(config, f)
 		findings = append(findings, unresolved...)
 	}
 	o.warn(findings)
@@ -187,6 +187,11 @@ func (p *plan) code(o *options, f *deployFlags) error {
 		o.note(config.Remarks())
 	}
 	return nil
+}
+
+// resolve finds the files that a config names.
+func (o *options) resolve(config amlv1.InferenceConfig, f *deployFlags) (amlv1.Code, amlv1.Findings) {
+	return config.Resolve(amlv1.Disk{}, f.base(o, f.inferenceConfig))
 }
 
 // setVariables sets those of the environment, as far as they are its to set.

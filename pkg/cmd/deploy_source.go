@@ -67,6 +67,7 @@ func (s *sourceFlags) addImage(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&s.environmentImage, "environment-image", getenv("AML_ENVIRONMENT_IMAGE"),
 		"Image with Python, the packages and the scoring server (default: the inference config's base image if it "+
 			"has everything, else $AML_ENVIRONMENT_IMAGE, else the environment that the inference config describes)")
+	defaultTold(c, "environment-image")
 	s.builderFlags.add(c, getenv)
 	f.BoolVar(&s.relativeToFile, "relative-to-file", false, "Take the paths in a config file from the file's folder; "+
 		"Azure ML took them from the working directory")
@@ -79,7 +80,7 @@ func (o *options) plan(name string, f *deployFlags) (*plan, error) {
 	p := &plan{endpoint: name, versionName: f.versionName}
 	about, err := f.read()
 	p.about = about
-	findings := []error{err, endpoint.ValidateName("endpoint", name), f.check(), f.placeFlags.check()}
+	findings := []error{err, endpoint.ValidateName("endpoint", name), f.check(o), f.placeFlags.check()}
 	if f.versionName != "" {
 		findings = append(findings, endpoint.ValidateName("version", f.versionName))
 	}
@@ -91,22 +92,26 @@ func (o *options) plan(name string, f *deployFlags) (*plan, error) {
 	return p, errors.Join(findings...)
 }
 
-func (f *deployFlags) check() error {
-	switch {
-	case f.image != "" && len(f.models)+len(f.modelMetadata) > 0:
-		return usageError{errors.New("--image brings its model with it: leave out --model, or the image")}
-	case f.hasParts() && !f.hasCode():
-		return f.partsError()
-	case f.image == "" && f.builderFlags.check() != nil:
-		return f.builderFlags.check()
-	case f.image == "" && f.registry == "":
-		return usageError{errors.New("no registry to push the image to: name one with --registry or AML_REGISTRY, " +
-			"or a ready image with --image")}
-	case f.image == "" && !f.hasCode():
-		return usageError{fmt.Errorf("nothing to deploy: give %s, --entry-script or --image",
-			f.codeFlag())}
+// check refuses flags that do not go together, and those that cannot be right.
+func (f *deployFlags) check(o *options) error {
+	errs := []error{f.registryFlags.check(o)}
+	refuse := func(text string) { errs = append(errs, usageError{errors.New(text)}) }
+	if f.image != "" && len(f.models)+len(f.modelMetadata) > 0 {
+		refuse("--image brings its model with it: leave out --model, or the image")
 	}
-	return nil
+	switch {
+	case f.hasParts() && !f.hasCode():
+		errs = append(errs, f.partsError())
+	case f.image == "" && !f.hasCode():
+		refuse("nothing to deploy: give " + f.codeFlag() + ", --entry-script or --image")
+	}
+	if f.image == "" {
+		errs = append(errs, f.builderFlags.check())
+		if f.registry == "" {
+			refuse("no registry to push the image to: name one with --registry or AML_REGISTRY, or a ready image with --image")
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // partsError is for what is packed only together with the code.

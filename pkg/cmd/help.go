@@ -47,3 +47,11 @@ func newOptions(o *options) *cobra.Command {
 	}
 	return c
 }
+
+// defaultTold leaves the defaults of flags to their usage, which says where they
+// come from.
+func defaultTold(c *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		c.Flags().Lookup(name).DefValue = ""
+	}
+}

@@ -79,8 +79,8 @@ func (p *packageFlags) addPackageSources(c *cobra.Command, getenv func(string) s
 	}
 }
 
-func (p *packageFlags) checkPackage() error {
-	var errs []error
+func (p *packageFlags) checkPackage(o *options) error {
+	errs := []error{p.registryFlags.check(o), p.builderFlags.check()}
 	refuse := func(text string) { errs = append(errs, usageError{errors.New(text)}) }
 	if p.image != "" || p.deployConfig != "" {
 		refuse("--image and --deploy-config-file are of a deployment, and nothing is deployed: leave them out")
@@ -105,7 +105,7 @@ func (o *options) modelPackage(ctx context.Context, p *packageFlags) error {
 	if err := a.begin(""); err != nil {
 		return err
 	}
-	if err := p.checkPackage(); err != nil {
+	if err := p.checkPackage(o); err != nil {
 		return err
 	}
 	if p.noWait {

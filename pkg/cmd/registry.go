@@ -5,6 +5,7 @@ package cmd
 
 import (
 	"cmp"
+	"errors"
 	"strings"
 	"sync"
 
@@ -25,11 +26,11 @@ type registryFlags struct {
 	ca               []string
 }
 
-// add gives c the flags; what says what they are for.
+// add gives c the flags; what says what the registry is for.
 func (r *registryFlags) add(c *cobra.Command, getenv func(string) string, what string) {
-	f := c.Flags()
-	f.StringVar(&r.registry, "registry", cmp.Or(getenv("AML_REGISTRY"), layout.Host), what+", as HOST[/PATH], or "+
-		layout.Host+" for the folder on this machine that AML_LAYOUT names (default: $AML_REGISTRY)")
+	c.Flags().StringVar(&r.registry, "registry", cmp.Or(getenv("AML_REGISTRY"), layout.Host), what+", as HOST[/PATH] "+
+		"(default: $AML_REGISTRY, else "+layout.Host+", the folder on this machine that AML_LAYOUT names)")
+	defaultTold(c, "registry")
 	r.reach(c)
 }
 
@@ -40,6 +41,29 @@ func (r *registryFlags) reach(c *cobra.Command) {
 		"on this machine")
 	f.StringArrayVar(&r.ca, "registry-ca", nil, "File with certificates in PEM that registries are trusted by too; "+
 		"repeatable")
+}
+
+// check refuses what is no registry, and files that are no certificates, all at
+// once. No registry at all is for the command to judge.
+func (r *registryFlags) check(o *options) error {
+	var errs []error
+	if r.registry != "" {
+		errs = append(errs, image.CheckRegistry(r.registry))
+	}
+	errs = append(errs, image.Options{CAFiles: r.files(o)}.Check())
+	if err := errors.Join(errs...); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// files are those with certificates, as seen from the working directory.
+func (r *registryFlags) files(o *options) []string {
+	var files []string
+	for _, file := range r.ca {
+		files = append(files, o.path(file))
+	}
+	return files
 }
 
 // path is where what has the name belongs.
@@ -57,12 +81,16 @@ func (r *registryFlags) host() string {
 // configuration. What goes on there is told, with what it is about before it.
 func (r *registryFlags) access(o *options, about string, logins ...amlv1.ImageRegistry) (image.Options, error) {
 	keychain, err := image.Keychain(o.Clock, logins, &azureKeychain{o: o})
-	opts := image.Options{Insecure: r.insecureRegistry, Clock: o.Clock, Keychain: keychain, Wrap: o.throughFolder,
-		Log: func(line string) { o.tell("%s: %s", about, line) }}
-	for _, file := range r.ca {
-		opts.CAFiles = append(opts.CAFiles, o.path(file))
+	return image.Options{Insecure: r.insecureRegistry, Clock: o.Clock, Keychain: keychain, Wrap: o.throughFolder,
+		CAFiles: r.files(o), Log: func(line string) { o.tell("%s", headed(about, line)) }}, err
+}
+
+// headed is a line with what it is about before it, unless it says that itself.
+func headed(about, line string) string {
+	if strings.HasPrefix(line, about+" ") {
+		return line
 	}
-	return opts, err
+	return about + ": " + line
 }
 
 // azureKeychain signs in to Azure when a registry of Azure's is spoken to, and not

@@ -44,6 +44,9 @@ func newSBOM(o *options) *cobra.Command {
 }
 
 func (o *options) sbom(ctx context.Context, name string, f *sbomFlags) error {
+	if err := f.check(o); err != nil {
+		return err
+	}
 	if !strings.ContainsAny(name, "/:@") {
 		ref, err := o.imageOfVersion(ctx, name, f.versionName)
 		if err != nil {

@@ -112,7 +112,7 @@ func (o *options) update(c *cobra.Command, u *updateFlags, pick func(deployed) (
 func (o *options) updating(
 	c *cobra.Command, u *updateFlags, r rolloutFlags, dryRun release.DryRun, pick func(deployed) (string, error),
 ) (*deployment, error) {
-	if err := u.checkUpdate(c); err != nil {
+	if err := u.checkUpdate(o, c); err != nil {
 		return nil, err
 	}
 	p, err := o.updatePlan(u)
@@ -145,12 +145,12 @@ func (o *options) updating(
 	return &deployment{revision: begun, placeFlags: u.placeFlags, plan: p}, nil
 }
 
-func (u *updateFlags) checkUpdate(c *cobra.Command) error {
+func (u *updateFlags) checkUpdate(o *options, c *cobra.Command) error {
 	switch {
 	case !changes(c):
 		return errNothing
 	case u.image != "" || u.hasCode():
-		return u.check()
+		return u.check(o)
 	case len(u.models)+len(u.modelMetadata) > 0 || u.hasParts():
 		return u.partsError()
 	}

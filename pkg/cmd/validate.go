@@ -229,7 +229,6 @@ func (v *validation) registries(ctx context.Context) {
 	}
 }
 
-// registered tells whether there are models in registries.
 // environment looks up what the environment starts from and, if a registry is named,
 // whether the environment is there.
 func (v *validation) environment(ctx context.Context) {
@@ -250,6 +249,7 @@ func (v *validation) environment(ctx context.Context) {
 	}
 }
 
+// registered tells whether there are models in registries.
 func (v *validation) registered() bool {
 	return slices.ContainsFunc(v.plan.source.Models, func(m image.Model) bool {
 		_, artifact := m.Artifact()

@@ -33,6 +33,12 @@ func newStore(repo name.Repository, doing string, o Options) store {
 	return store{repo: repo, o: o, traffic: newTransport(o), clock: o.clock(), doing: doing}
 }
 
+// CheckRegistry refuses what is not written as HOST[/PATH]. Nothing is asked.
+func CheckRegistry(registry string) error {
+	_, err := repositoryIn(registry, "models", Options{})
+	return err
+}
+
 // repositoryIn is a repository of a registry, which is HOST[/PATH].
 func repositoryIn(registry, repository string, o Options) (name.Repository, error) {
 	repo, err := name.NewRepository(path.Join(strings.TrimSuffix(registry, "/"), repository), o.nameOptions()...)
