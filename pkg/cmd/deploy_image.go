@@ -32,7 +32,17 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 		p.version.Image = pinned
 		return nodes.load(ctx, o, pinned, opts)
 	}
-	p.source.Environment, err = o.environmentImage(ctx, p, &f.sourceFlags, dryRun != release.DryRunNone)
+	if err := o.pack(ctx, p, f, opts, dryRun != release.DryRunNone); err != nil {
+		return err
+	}
+	return nodes.load(ctx, o, p.version.Image, opts)
+}
+
+// pack makes the image of code and models, with the environment if that is
+// nowhere. In a dry run nothing is built or pushed.
+func (o *options) pack(ctx context.Context, p *plan, f *deployFlags, opts image.Options, dry bool) error {
+	var err error
+	p.source.Environment, err = o.environmentImage(ctx, p, &f.sourceFlags, dry)
 	if err != nil {
 		return err
 	}
@@ -41,8 +51,8 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 		o.tell("image: the environment is in no registry and is not built in a dry run: zeros stand for the image's digest")
 		return nil
 	}
-	pack := image.Package
-	if dryRun != release.DryRunNone {
+	pack, start := image.Package, o.Clock.Now()
+	if dry {
 		pack = image.Describe
 	}
 	made, err := pack(ctx, p.source, f.path(p.endpoint), opts)
@@ -52,13 +62,14 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	if made.Ignored > 0 && made.IgnoreFile != "" {
 		o.tell("image: %s keeps %d files and folders out", made.IgnoreFile, made.Ignored)
 	}
-	if dryRun == release.DryRunNone {
-		o.tell("image: %s (%d blobs sent, %d there already)", made.Reference, made.Uploaded, made.Skipped)
-	} else {
+	if dry {
 		o.tell("image: %s, which is not pushed in a dry run", made.Reference)
+	} else {
+		o.tell("image: %s (%d blobs sent, %d there already, %.1f s)", made.Reference, made.Uploaded, made.Skipped,
+			o.Clock.Since(start).Seconds())
 	}
 	p.version.Image = made.Reference
 	p.version.EntryScript, p.version.SourceDirectory = made.EntryScript, made.SourceDirectory
 	p.version.ModelDir, p.version.Models = made.ModelDir, append([]string{}, made.Models...)
-	return nodes.load(ctx, o, made.Reference, opts)
+	return nil
 }

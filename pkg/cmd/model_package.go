@@ -16,7 +16,6 @@ import (
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
-	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
 
 // packageFlags are the flags of model package, beside those of model deploy that
@@ -43,11 +42,13 @@ func newModelPackage(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "package",
 		Short: "Make the image of models and code, or the folder of a build, and deploy nothing",
-		Long: "Make the image that model deploy would run and push it, or with --output-path write what a build of\n" +
-			"it needs into a folder: a Dockerfile, azureml-app with the code and azureml-models with the models. The\n" +
-			"image that docker build makes of it listens on port 5001. Nothing is deployed.",
-		Example: "  # An image, by digest\n" +
-			"  kubectl aml model package -m diabetes:1 -ic inferenceconfig.json --query location -o tsv\n\n" +
+		Long: "Make the image of models and code and push it, or with --output-path write what a build of it needs\n" +
+			"into a folder: a Dockerfile, azureml-app with the code and azureml-models with the models. Either image\n" +
+			"stands alone: it has the variables of the environment, and when it is run it serves on port 5001. Without\n" +
+			"a registry the image is in the folder on this machine. No cluster is asked, and nothing is deployed.",
+		Example: "  # An image, by digest, and how it is run\n" +
+			"  image=$(kubectl aml model package -m diabetes:1 -ic inferenceconfig.json --query location -o tsv)\n" +
+			"  docker run -p 5001:5001 $image\n\n" +
 			"  # A folder to build elsewhere\n" +
 			"  kubectl aml model package -m diabetes:1 -ic inferenceconfig.json --output-path context\n" +
 			"  docker build -t diabetes context",
@@ -116,17 +117,18 @@ func (o *options) modelPackage(ctx context.Context, p *packageFlags) error {
 		return err
 	}
 	if keys := slices.Sorted(maps.Keys(work.version.Env)); len(keys) > 0 {
-		a.tell("note: the environment's variables are not in the image, a deployment sets them: %s", strings.Join(keys, ", "))
+		a.tell("note: who can read the image can read the variables of the environment: %s", strings.Join(keys, ", "))
 	}
-	made, err := a.pack(ctx, work, p)
+	work.source.Variables = work.version.Env
+	made, err := a.packageOf(ctx, work, p)
 	if err != nil {
 		return err
 	}
 	return a.print(made)
 }
 
-// pack writes the folder, or pushes the image.
-func (o *options) pack(ctx context.Context, work *plan, p *packageFlags) (packaged, error) {
+// packageOf writes the folder, or pushes the image.
+func (o *options) packageOf(ctx context.Context, work *plan, p *packageFlags) (packaged, error) {
 	opts, err := p.access(o, "image")
 	if err != nil {
 		return packaged{}, err
@@ -140,8 +142,11 @@ func (o *options) pack(ctx context.Context, work *plan, p *packageFlags) (packag
 	}
 	name := cmp.Or(p.imageName, strings.ToLower(work.source.Models[0].Name))
 	work.endpoint = name
-	if err := o.build(ctx, work, &p.deployFlags, release.DryRunNone); err != nil {
+	if err := o.pack(ctx, work, &p.deployFlags, opts, false); err != nil {
 		return packaged{}, err
+	}
+	if inFolder(p.registry) {
+		o.tell("image: no registry: it is in %s", o.imageFolder())
 	}
 	made := packaged{Location: work.version.Image, Environment: work.source.Environment, Models: work.version.Models}
 	if p.imageLabel == "" {

@@ -4,10 +4,18 @@
 package cmd_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/cmd"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
 )
 
 func TestModelPackage(t *testing.T) {
@@ -35,6 +43,42 @@ func TestModelPackage(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(text), want) {
 			t.Errorf("%s: %v\n%s", file, err, text)
 		}
+	}
+}
+
+// A package needs no cluster and, without a registry, goes into the folder. It has
+// what it needs to serve.
+func TestAPackageStandsAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	delete(w.env, "AML_REGISTRY")
+	w.env["AML_LAYOUT"] = filepath.Join(w.dir, "images")
+	w.change = func(e *cmd.Env) {
+		e.Connect = func(*genericclioptions.ConfigFlags) (*cmd.Session, error) { return nil, errors.New("no cluster") }
+	}
+	w.write("ic.json", `{"entryScript": "score.py", "environment": {"environmentVariables": {"LEVEL": "a b"}}}`)
+	r := w.fine(w.run("model", "package", "-m", "model.txt", "-ic", "ic.json", "--query", "location", "-o", "tsv"))
+	if !strings.Contains(r.err, "note: who can read the image can read the variables of the environment: LEVEL\n") ||
+		!strings.Contains(r.err, "image: no registry: it is in DIR/images\n") {
+		t.Errorf("says %s", r.err)
+	}
+	l, err := layout.Open(w.env["AML_LAYOUT"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := image.Read(t.Context(), strings.TrimSpace(r.out), image.Options{Transport: l.Transport(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(file.Config.Cmd, " "); got != "python -m azureml_inference_server_http --entry_script score.py" {
+		t.Errorf("its command is %s", got)
+	}
+	if got := file.Config.Env; !slices.Contains(got, "LEVEL=a b") || !slices.Contains(got, "AZUREML_ENTRY_SCRIPT=score.py") {
+		t.Errorf("its variables are %s", got)
 	}
 }
 

@@ -150,7 +150,7 @@ func TestWhatIsWrongWithAnUpdateIsTold(t *testing.T) {
 		"only where it is": {update + "--ct here --relative-to-file -v", 2, "nothing to change"},
 		"only what builds": {update + "--builder docker --global-registry a.io --registry-ca x --subscription s", 2,
 			"nothing to change"},
-		"no name":          {"service update -nr 2", 2, "the name of the service is missing: write --name NAME"},
+		"no name": {"service update -nr 2", 2, "the name of the service is missing: write --name NAME"},
 		"no service": {"service update -n iris -nr 2", 1,
 			`no endpoint "iris" in namespace "models": see kubectl aml get endpoints -n models`},
 		"models without code": {update + "-m model.txt", 2, "give --inference-config-file or --entry-script too"},

@@ -47,6 +47,10 @@ func WriteContext(ctx context.Context, src Source, dir string, o Options) (Image
 	if err != nil {
 		return Image{}, err
 	}
+	text, err := contextDockerfile(m.about, src.Variables)
+	if err != nil {
+		return Image{}, err
+	}
 	for _, folder := range []string{contextApp, contextModels} {
 		if err := root.MkdirAll(folder, 0o755); err != nil {
 			return Image{}, fmt.Errorf("%s cannot be written to: %w", dir, reason(err))
@@ -58,7 +62,6 @@ func WriteContext(ctx context.Context, src Source, dir string, o Options) (Image
 			return Image{}, explain(err, "read", l.name)
 		}
 	}
-	text := contextDockerfile(m.about)
 	if err := root.WriteFile("Dockerfile", []byte(text), 0o644); err != nil {
 		return Image{}, fmt.Errorf("the Dockerfile cannot be written: %w", reason(err))
 	}
@@ -84,26 +87,29 @@ func emptyFolder(dir string) (*os.Root, error) {
 	return root, nil
 }
 
-// contextDockerfile is the text of the Dockerfile.
-func contextDockerfile(i Image) string {
+// contextDockerfile is the text of the Dockerfile. A value that it cannot hold is
+// refused.
+func contextDockerfile(i Image, variables map[string]string) (string, error) {
 	var b strings.Builder
+	var errs []error
 	b.WriteString("FROM " + i.Environment + "\n")
 	b.WriteString("COPY " + contextModels + "/ " + modelsRoot + "/\n")
 	b.WriteString("COPY " + contextApp + "/ " + AppRoot + "/\n")
-	b.WriteString("ENV AML_APP_ROOT=" + inDockerfile(AppRoot))
-	for _, v := range []struct{ key, value string }{{"AZUREML_ENTRY_SCRIPT", i.EntryScript},
-		{"AZUREML_SOURCE_DIRECTORY", i.SourceDirectory}, {"AZUREML_MODEL_DIR", i.ModelDir}} {
+	for _, v := range i.variables(variables) {
+		if strings.ContainsAny(v.value, "\r\n") {
+			errs = append(errs, fmt.Errorf("variable %s has a line break, which no Dockerfile can hold: write it without, "+
+				"or make the image", v.key))
+		}
 		if v.value != "" {
-			b.WriteString(" \\\n    " + v.key + "=" + inDockerfile(v.value))
+			b.WriteString("ENV " + v.key + "=" + inDockerfile(v.value) + "\n")
 		}
 	}
-	b.WriteString("\nWORKDIR " + AppRoot + "\nEXPOSE 5001\n")
-	// The command is that of the chart, but for the address.
-	command, _ := json.Marshal([]string{"python", "-m", "gunicorn", "--bind=0.0.0.0:5001", "--workers=1",
-		"--timeout=300", "--worker-tmp-dir=/dev/shm", "--access-logfile=-",
-		"azureml_inference_server_http.server.entry:app"}) // texts always can be
-	b.WriteString("CMD " + string(command) + "\n")
-	return b.String()
+	b.WriteString("WORKDIR " + AppRoot + "\n")
+	if i.EntryScript != "" {
+		command, _ := json.Marshal(i.command()) // texts always can be
+		b.WriteString("EXPOSE " + scoringPort + "\nENTRYPOINT []\nCMD " + string(command) + "\n")
+	}
+	return b.String(), errors.Join(errs...)
 }
 
 // inDockerfile quotes a value of ENV.

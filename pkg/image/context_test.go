@@ -21,6 +21,7 @@ func TestWriteContext(t *testing.T) {
 	_, src := project(t)
 	src.Environment, src.Registry = reg.environment(t), models.Registry
 	src.Models = append(src.Models, Model{Name: "bert"})
+	src.Variables = map[string]string{"LEVEL": `a "b"`, "AZUREML_ENTRY_SCRIPT": "not.py"}
 	into := filepath.Join(t.TempDir(), "new", "context")
 	made := must(WriteContext(t.Context(), src, into, options()))
 	equal(t, "models", made.Models, []string{"bert:1", "local/sentiment:1"})
@@ -47,16 +48,30 @@ func TestWriteContext(t *testing.T) {
 	equal(t, "Dockerfile", string(must(os.ReadFile(filepath.Join(into, "Dockerfile")))), "FROM "+packed.Environment+`
 COPY azureml-models/ /var/azureml-app/azureml-models/
 COPY azureml-app/ /var/azureml-app/
-ENV AML_APP_ROOT="/var/azureml-app" \
-    AZUREML_ENTRY_SCRIPT="src/score.py" \
-    AZUREML_SOURCE_DIRECTORY="src" \
-    AZUREML_MODEL_DIR="/var/azureml-app/azureml-models"
+ENV LEVEL="a \"b\""
+ENV AML_APP_ROOT="/var/azureml-app"
+ENV AZUREML_ENTRY_SCRIPT="src/score.py"
+ENV AZUREML_SOURCE_DIRECTORY="src"
+ENV AZUREML_MODEL_DIR="/var/azureml-app/azureml-models"
 WORKDIR /var/azureml-app
-EXPOSE 5001
-CMD ["python","-m","gunicorn","--bind=0.0.0.0:5001","--workers=1","--timeout=300","--worker-tmp-dir=/dev/shm","--access-logfile=-","azureml_inference_server_http.server.entry:app"]
+EXPOSE 5001/tcp
+ENTRYPOINT []
+CMD ["python","-m","azureml_inference_server_http","--entry_script","src/score.py"]
 `)
 	_, err := WriteContext(t.Context(), src, into, options())
 	equal(t, "again", err, into+" holds something already: name a folder that is empty or not there")
+}
+
+// What no Dockerfile can hold would be a line of its own.
+func TestLineBreaksAreKeptOutOfADockerfile(t *testing.T) {
+	t.Parallel()
+	reg := newRegistry(t)
+	_, src := project(t)
+	src.Environment = reg.environment(t)
+	src.Variables = map[string]string{"A": "x\nRUN evil", "B": "x\ry"}
+	_, err := WriteContext(t.Context(), src, filepath.Join(t.TempDir(), "context"), options())
+	equal(t, "error", err, "variable A has a line break, which no Dockerfile can hold: write it without, or make the image\n"+
+		"variable B has a line break, which no Dockerfile can hold: write it without, or make the image")
 }
 
 // inImage is where a file of the build context is in the image.

@@ -22,7 +22,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"k8s.io/utils/clock"
@@ -43,6 +42,9 @@ type Source struct {
 	// Registry is where registered models are, as HOST[/PATH]. Empty if there
 	// are none among Models.
 	Registry string
+	// Variables are set in the image; those that code and models decide are not
+	// changed by them.
+	Variables map[string]string
 }
 
 // Options say how to reach the registries. The zero Options are fit for use.
@@ -183,7 +185,7 @@ func compose(ctx context.Context, src Source, repository string, o Options) (com
 	}
 	m.about = plan.image
 	m.about.Environment = pinned
-	if m.image, err = assemble(base, pinned, m.about, m.layers); err != nil {
+	if m.image, err = assemble(base, pinned, src.Variables, m.about, m.layers); err != nil {
 		return m, explain(err, "read", src.Environment)
 	}
 	return m, nil
@@ -300,52 +302,6 @@ func addLayers(ctx context.Context, contents []content, base v1.Image, repo name
 		layers = append(layers, addition{Layer: l, name: l.name, mediaType: l.mediaType, digest: l.digest, size: l.size})
 	}
 	return layers, nil
-}
-
-// createdBy begins the history of each layer that is added.
-const createdBy = "kubectl-aml "
-
-// baseDigest is the label with the digest of the environment.
-const baseDigest = "org.opencontainers.image.base.digest"
-
-// assemble puts the layers on the base. The image can be run as it is: it has
-// the working directory and the variables that the chart sets too.
-func assemble(base v1.Image, pinned string, about Image, layers []addition) (v1.Image, error) {
-	var adds []mutate.Addendum
-	for _, l := range layers {
-		adds = append(adds, mutate.Addendum{Layer: l.Layer, MediaType: l.mediaType, History: v1.History{
-			Created: v1.Time{Time: fixedTime()}, CreatedBy: createdBy + l.name}})
-	}
-	img, err := mutate.Append(base, adds...)
-	if err != nil {
-		return nil, err
-	}
-	file, err := img.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	config := file.Config
-	config.WorkingDir = AppRoot
-	config.Env = setEnv(config.Env, "AML_APP_ROOT", AppRoot)
-	config.Env = setEnv(config.Env, "AZUREML_ENTRY_SCRIPT", about.EntryScript)
-	config.Env = setEnv(config.Env, "AZUREML_SOURCE_DIRECTORY", about.SourceDirectory)
-	config.Env = setEnv(config.Env, "AZUREML_MODEL_DIR", about.ModelDir)
-	labels := map[string]string{}
-	for k, v := range config.Labels {
-		labels[k] = v
-	}
-	_, labels[baseDigest], _ = strings.Cut(pinned, "@")
-	config.Labels = labels
-	return mutate.Config(img, config)
-}
-
-// setEnv sets or, with an empty value, removes a variable.
-func setEnv(env []string, key, value string) []string {
-	out := slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, key+"=") })
-	if value != "" {
-		out = append(out, key+"="+value)
-	}
-	return out
 }
 
 func (o Options) log(line string) {

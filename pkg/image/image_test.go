@@ -92,6 +92,7 @@ func (r *testRegistry) push(t *testing.T, path string, img v1.Image) string {
 	file := must(img.ConfigFile()).DeepCopy()
 	file.OS, file.Architecture = "linux", "amd64"
 	file.Config.Env = []string{"PATH=/opt/venv/bin", "AZUREML_MODEL_DIR=old"}
+	file.Config.Entrypoint = []string{"/usr/bin/tini", "--"}
 	img = must(mutate.ConfigFile(img, file))
 	ref := r.host + "/" + path
 	if err := remote.Write(must(name.ParseReference(ref)), img); err != nil {
@@ -216,6 +217,9 @@ func TestPackage(t *testing.T) {
 		"AZUREML_ENTRY_SCRIPT=src/score.py", "AZUREML_SOURCE_DIRECTORY=src",
 		"AZUREML_MODEL_DIR=/var/azureml-app/azureml-models/sentiment/1"})
 	equal(t, "working directory", config.WorkingDir, "/var/azureml-app")
+	equal(t, "command", slices.Concat(config.Entrypoint, config.Cmd),
+		[]string{"python", "-m", "azureml_inference_server_http", "--entry_script", "src/score.py"})
+	equal(t, "ports", config.ExposedPorts, map[string]struct{}{"5001/tcp": {}})
 	equal(t, "base", config.Labels["org.opencontainers.image.base.digest"],
 		got.Environment[strings.Index(got.Environment, "@")+1:])
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package image
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+)
+
+// createdBy begins the history of each layer that is added.
+const createdBy = "kubectl-aml "
+
+// baseDigest is the label with the digest of the environment.
+const baseDigest = "org.opencontainers.image.base.digest"
+
+// assemble puts the layers on the base. The image can be run as it is: it has
+// the working directory and the variables that the chart sets too, and serves.
+func assemble(base v1.Image, pinned string, variables map[string]string, about Image, layers []addition,
+) (v1.Image, error) {
+	var adds []mutate.Addendum
+	for _, l := range layers {
+		adds = append(adds, mutate.Addendum{Layer: l.Layer, MediaType: l.mediaType, History: v1.History{
+			Created: v1.Time{Time: fixedTime()}, CreatedBy: createdBy + l.name}})
+	}
+	img, err := mutate.Append(base, adds...)
+	if err != nil {
+		return nil, err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config := file.Config
+	config.WorkingDir = AppRoot
+	for _, v := range about.variables(variables) {
+		config.Env = setEnv(config.Env, v.key, v.value)
+	}
+	if about.EntryScript != "" {
+		config.Entrypoint, config.Cmd = nil, about.command()
+		config.ExposedPorts = map[string]struct{}{scoringPort: {}}
+	}
+	labels := map[string]string{}
+	for k, v := range config.Labels {
+		labels[k] = v
+	}
+	_, labels[baseDigest], _ = strings.Cut(pinned, "@")
+	config.Labels = labels
+	return mutate.Config(img, config)
+}
+
+// scoringPort is where the server listens.
+const scoringPort = "5001/tcp"
+
+// command starts the server as Azure ML did. The chart has one of its own, which
+// listens on loopback only.
+func (i Image) command() []string {
+	return []string{"python", "-m", "azureml_inference_server_http", "--entry_script", i.EntryScript}
+}
+
+type variable struct{ key, value string }
+
+// variables are those given, in order, and then those of the code and the models;
+// empty ones of these are not to be set.
+func (i Image) variables(given map[string]string) []variable {
+	own := []variable{{"AML_APP_ROOT", AppRoot}, {"AZUREML_ENTRY_SCRIPT", i.EntryScript},
+		{"AZUREML_SOURCE_DIRECTORY", i.SourceDirectory}, {"AZUREML_MODEL_DIR", i.ModelDir}}
+	var all []variable
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		if !slices.ContainsFunc(own, func(v variable) bool { return v.key == key }) {
+			all = append(all, variable{key, given[key]})
+		}
+	}
+	return append(all, own...)
+}
+
+// setEnv sets or, with an empty value, removes a variable.
+func setEnv(env []string, key, value string) []string {
+	out := slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, key+"=") })
+	if value != "" {
+		out = append(out, key+"="+value)
+	}
+	return out
+}
