@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -43,6 +44,8 @@ func (a *azureFlags) addPrinting(c *cobra.Command, getenv func(string) string) {
 	f := c.Flags()
 	f.StringVarP(&a.output, "output", "o", cmp.Or(getenv("AZURE_CORE_OUTPUT"), "json"),
 		"Output format. One of: "+printer.AzureFormats)
+	_ = c.RegisterFlagCompletionFunc("output", // the only error is a second one
+		cobra.FixedCompletions(strings.Split(printer.AzureFormats, ", "), cobra.ShellCompDirectiveNoFileComp))
 	f.StringVar(&a.query, "query", "", "JMESPath of what to print of the answer")
 }
 

@@ -41,6 +41,9 @@ func newBuild(o *options) *cobra.Command {
 		"Azure ML took them from the working directory")
 	f.StringVar(&b.dryRun, "dry-run", "none", `Must be "none", or "client" (print the Dockerfile and build nothing)`)
 	f.Lookup("dry-run").NoOptDefVal = "client"
+	_ = c.RegisterFlagCompletionFunc("dry-run", // the only error is a second one
+		cobra.FixedCompletions([]string{"none", "client"}, cobra.ShellCompDirectiveNoFileComp))
+	c.ValidArgsFunction = cobra.NoFileCompletions
 	b.registryFlags.add(c, o.Getenv, "Where environments are")
 	b.builderFlags.add(c, o.Getenv)
 	return c

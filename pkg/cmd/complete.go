@@ -4,11 +4,16 @@
 package cmd
 
 import (
+	"context"
+	"io"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
 
@@ -90,4 +95,61 @@ func (o *options) completeVersionsOf(c *cobra.Command, flag string) {
 			}
 			return o.completeVersions(c, args[:1], typed)
 		})
+}
+
+// completionTime is how long a registry may take while somebody waits at a prompt.
+const completionTime = 5 * time.Second
+
+// completeModels offers the registered models, each with its highest version;
+// those of one whose name is there up to the colon, all of them. What else may
+// stand there is up to other.
+func (o *options) completeModels(r *registryFlags, other cobra.ShellCompDirective) cobra.CompletionFunc {
+	return func(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		name, _, versions := strings.Cut(typed, ":")
+		wanted := image.Filter{Latest: true}
+		if versions {
+			wanted = image.Filter{Name: name}
+		}
+		var ids []string
+		for _, m := range o.registered(c.Context(), r, wanted) {
+			ids = append(ids, m.ID)
+		}
+		return ids, other
+	}
+}
+
+// completeModelFlag has --model of c offer models, and files.
+func (o *options) completeModelFlag(c *cobra.Command, r *registryFlags) {
+	// The only error is a second function for the same flag.
+	_ = c.RegisterFlagCompletionFunc("model", o.completeModels(r, cobra.ShellCompDirectiveDefault))
+}
+
+// completeModelNames has a flag of c offer the names of the registered models.
+func (o *options) completeModelNames(c *cobra.Command, flag string, r *registryFlags) {
+	// The only error is a second function for the same flag.
+	_ = c.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, m := range o.registered(c.Context(), r, image.Filter{Latest: true}) {
+			names = append(names, m.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// registered are the models that a registry has, without a word; none if it cannot
+// tell.
+func (o *options) registered(ctx context.Context, r *registryFlags, wanted image.Filter) []image.Registered {
+	quiet := *o
+	quiet.Streams.ErrOut = io.Discard
+	access, err := r.access(&quiet, "model")
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	found, err := image.Models{Registry: r.registry, Options: access}.List(ctx, wanted)
+	if err != nil {
+		return nil
+	}
+	return found
 }

@@ -62,6 +62,7 @@ func newDeploy(o *options) *cobra.Command {
 // addVersion gives c the flags that say what is deployed.
 func (d *deployFlags) addVersion(c *cobra.Command, o *options) {
 	d.sourceFlags.add(c, o.Getenv)
+	o.completeModelFlag(c, &d.registryFlags)
 	d.placeFlags.add(c, o.Getenv, clusterIP)
 	d.aboutFlags.add(c)
 	c.Flags().StringVar(&d.versionName, "version-name", "",

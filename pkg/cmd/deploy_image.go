@@ -6,6 +6,9 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
@@ -57,7 +60,7 @@ func (o *options) pack(ctx context.Context, p *plan, f *deployFlags, opts image.
 	}
 	made, err := pack(ctx, p.source, f.path(p.endpoint), opts)
 	if err != nil {
-		return err
+		return o.noModel(err)
 	}
 	if made.Ignored > 0 && made.IgnoreFile != "" {
 		o.tell("image: %s keeps %d files and folders out", made.IgnoreFile, made.Ignored)
@@ -72,4 +75,13 @@ func (o *options) pack(ctx context.Context, p *plan, f *deployFlags, opts image.
 	p.version.EntryScript, p.version.SourceDirectory = made.EntryScript, made.SourceDirectory
 	p.version.ModelDir, p.version.Models = made.ModelDir, append([]string{}, made.Models...)
 	return nil
+}
+
+// noModel says of a model without a version that it might have been a path.
+func (o *options) noModel(err error) error {
+	var none *image.NoModelError
+	if errors.As(err, &none) && len(none.Versions) == 0 && !strings.Contains(none.Model, ":") {
+		return fmt.Errorf("%w; nor is there a file or folder %s", err, o.path(none.Model))
+	}
+	return err
 }

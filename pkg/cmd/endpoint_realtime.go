@@ -31,6 +31,7 @@ func (v *versionFlags) add(c *cobra.Command, o *options) {
 	v.writeFlags.add(c, o, v.noun.noun)
 	v.version.add(c)
 	v.addSources(c, o.Getenv)
+	o.completeModelFlag(c, &v.registryFlags)
 	v.describe(c)
 	v.change(c, false)
 	short(c, "description", "d")

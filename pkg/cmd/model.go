@@ -72,8 +72,16 @@ func (m *modelCommand) named(c *cobra.Command, ref modelRef, args []string) (ima
 // modelRef is the model that an argument or --model-id names.
 type modelRef struct{ id string }
 
-func (r *modelRef) add(c *cobra.Command) {
+func (r *modelRef) add(c *cobra.Command, m *modelCommand) {
 	c.Flags().StringVarP(&r.id, "model-id", "i", "", "Model as NAME:VERSION, in place of the argument")
+	models := m.completeModels(&m.registryFlags, cobra.ShellCompDirectiveNoFileComp)
+	_ = c.RegisterFlagCompletionFunc("model-id", models) // the only error is a second one
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return models(c, args, typed)
+	}
 }
 
 func (r *modelRef) parse(c *cobra.Command, args []string) (image.Model, error) {

@@ -50,7 +50,7 @@ func newModelDelete(o *options) *cobra.Command {
 		},
 	}
 	m.add(c, o)
-	ref.add(c)
+	ref.add(c, &m)
 	return c
 }
 

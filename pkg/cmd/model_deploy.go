@@ -41,6 +41,7 @@ func newModelDeploy(o *options) *cobra.Command {
 	}
 	d.add(c, o, "service or endpoint")
 	d.addSources(c, o.Getenv)
+	o.completeModelFlag(c, &d.registryFlags)
 	d.addTarget(c)
 	d.addOldForm(c)
 	d.placeFlags.add(c, o.Getenv, loadBalancer+", as in Azure ML")

@@ -17,10 +17,11 @@ type filterFlags struct {
 	tags, properties []string
 }
 
-func (f *filterFlags) add(c *cobra.Command) {
+func (f *filterFlags) add(c *cobra.Command, m *modelCommand) {
 	flags := c.Flags()
 	flags.StringVar(&f.name, "model-name", "", "Only versions of this model")
 	short(c, "model-name", "n")
+	m.completeModelNames(c, "model-name", &m.registryFlags)
 	flags.StringVar(&f.runID, "run-id", "", "Only models registered with this run")
 	flags.StringArrayVar(&f.tags, "tag", nil, "Only models with this tag, NAME or NAME=VALUE; repeatable")
 	flags.StringArrayVar(&f.properties, "property", nil, "Only models with this property, NAME or NAME=VALUE; repeatable")
@@ -56,7 +57,7 @@ func newModelList(o *options) *cobra.Command {
 		},
 	}
 	m.add(c, o)
-	f.add(c)
+	f.add(c, &m)
 	c.Flags().BoolVarP(&latest, "latest", "l", false, "Only the highest version of each model")
 	return c
 }
@@ -90,8 +91,8 @@ func newModelShow(o *options) *cobra.Command {
 		},
 	}
 	m.add(c, o)
-	ref.add(c)
-	f.add(c)
+	ref.add(c, &m)
+	f.add(c, &m)
 	return c
 }
 
@@ -151,7 +152,7 @@ func newModelUpdate(o *options) *cobra.Command {
 		},
 	}
 	m.add(c, o)
-	ref.add(c)
+	ref.add(c, &m)
 	f := c.Flags()
 	f.StringVar(&description, "description", "", "What the model is for")
 	f.StringArrayVar(&addTags, "add-tag", nil, "NAME=VALUE to set; repeatable")
@@ -190,7 +191,7 @@ func newModelDownload(o *options) *cobra.Command {
 		},
 	}
 	m.add(c, o)
-	ref.add(c)
+	ref.add(c, &m)
 	c.Flags().StringVarP(&dir, "target-dir", "t", ".", "Folder to write it into")
 	c.Flags().BoolVar(&overwrite, "overwrite", false, "Replace what is there")
 	return c

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -58,6 +59,7 @@ func newModelPackage(o *options) *cobra.Command {
 	p.add(c)
 	p.addPrinting(c, o.Getenv)
 	p.addPackageSources(c, o.Getenv)
+	o.completeModelFlag(c, &p.registryFlags)
 	f := c.Flags()
 	f.StringVar(&p.imageName, "image-name", "", "Name of the image in the registry (default: that of the first model)")
 	f.StringVar(&p.imageLabel, "image-label", "", "Tag that the image gets too")
@@ -116,15 +118,27 @@ func (o *options) modelPackage(ctx context.Context, p *packageFlags) error {
 	if err := errors.Join(work.code(a.options, &p.deployFlags), work.modelsOf(a.options, &p.deployFlags)); err != nil {
 		return err
 	}
-	if keys := slices.Sorted(maps.Keys(work.version.Env)); len(keys) > 0 {
+	work.source.Variables = work.standalone()
+	if keys := slices.Sorted(maps.Keys(work.source.Variables)); len(keys) > 0 {
 		a.tell("note: who can read the image can read the variables of the environment: %s", strings.Join(keys, ", "))
 	}
-	work.source.Variables = work.version.Env
 	made, err := a.packageOf(ctx, work, p)
 	if err != nil {
 		return err
 	}
 	return a.print(made)
+}
+
+// standalone are the variables that a deployment would set.
+func (p *plan) standalone() map[string]string {
+	variables := maps.Clone(p.version.Env)
+	if p.version.Workers > 0 {
+		if variables == nil {
+			variables = map[string]string{}
+		}
+		variables["WORKER_COUNT"] = strconv.Itoa(p.version.Workers)
+	}
+	return variables
 }
 
 // packageOf writes the folder, or pushes the image.
@@ -140,13 +154,13 @@ func (o *options) packageOf(ctx context.Context, work *plan, p *packageFlags) (p
 		made, err := image.WriteContext(ctx, work.source, o.path(p.outputPath), opts)
 		return packaged{Location: o.path(p.outputPath), Environment: made.Environment, Models: made.Models}, err
 	}
+	if inFolder(p.registry) {
+		o.tell("image: no registry: images are in %s", o.imageFolder())
+	}
 	name := cmp.Or(p.imageName, strings.ToLower(work.source.Models[0].Name))
 	work.endpoint = name
 	if err := o.pack(ctx, work, &p.deployFlags, opts, false); err != nil {
 		return packaged{}, err
-	}
-	if inFolder(p.registry) {
-		o.tell("image: no registry: it is in %s", o.imageFolder())
 	}
 	made := packaged{Location: work.version.Image, Environment: work.source.Environment, Models: work.version.Models}
 	if p.imageLabel == "" {

@@ -56,10 +56,10 @@ func TestAPackageStandsAlone(t *testing.T) {
 	w.change = func(e *cmd.Env) {
 		e.Connect = func(*genericclioptions.ConfigFlags) (*cmd.Session, error) { return nil, errors.New("no cluster") }
 	}
-	w.write("ic.json", `{"entryScript": "score.py", "environment": {"environmentVariables": {"LEVEL": "a b"}}}`)
+	w.write("ic.json", `{"entryScript": "score.py", "environment": {"environmentVariables": {"LEVEL": "a b", "WORKER_COUNT": 2}}}`)
 	r := w.fine(w.run("model", "package", "-m", "model.txt", "-ic", "ic.json", "--query", "location", "-o", "tsv"))
-	if !strings.Contains(r.err, "note: who can read the image can read the variables of the environment: LEVEL\n") ||
-		!strings.Contains(r.err, "image: no registry: it is in DIR/images\n") {
+	if !strings.Contains(r.err, "note: who can read the image can read the variables of the environment: LEVEL, WORKER_COUNT\n") ||
+		!strings.Contains(r.err, "image: no registry: images are in DIR/images\n") {
 		t.Errorf("says %s", r.err)
 	}
 	l, err := layout.Open(w.env["AML_LAYOUT"])
@@ -77,7 +77,7 @@ func TestAPackageStandsAlone(t *testing.T) {
 	if got := strings.Join(file.Config.Cmd, " "); got != "python -m azureml_inference_server_http --entry_script score.py" {
 		t.Errorf("its command is %s", got)
 	}
-	if got := file.Config.Env; !slices.Contains(got, "LEVEL=a b") || !slices.Contains(got, "AZUREML_ENTRY_SCRIPT=score.py") {
+	if got := file.Config.Env; !slices.Contains(got, "LEVEL=a b") || !slices.Contains(got, "WORKER_COUNT=2") || !slices.Contains(got, "AZUREML_ENTRY_SCRIPT=score.py") {
 		t.Errorf("its variables are %s", got)
 	}
 }

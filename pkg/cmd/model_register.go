@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -49,8 +50,9 @@ func newModelRegister(o *options) *cobra.Command {
 	f.StringVarP(&r.info.Description, "description", "d", "", "What the model is for")
 	f.StringArrayVar(&r.tags, "tag", nil, "NAME=VALUE, can be changed later; repeatable")
 	f.StringArrayVar(&r.properties, "property", nil, "NAME=VALUE, can never be changed; repeatable")
-	f.StringVar(&r.info.Framework, "model-framework", "", "One of Custom, Multi, Onnx, PyTorch, ScikitLearn, "+
-		"TensorFlow, TfKeras")
+	f.StringVar(&r.info.Framework, "model-framework", "", "One of "+strings.Join(image.Frameworks(), ", "))
+	_ = c.RegisterFlagCompletionFunc("model-framework", // the only error is a second one
+		cobra.FixedCompletions(image.Frameworks(), cobra.ShellCompDirectiveNoFileComp))
 	f.StringVar(&r.info.FrameworkVersion, "model-framework-version", "", "Version of the framework")
 	f.StringVar(&r.info.SampleInputDatasetID, "sample-input-dataset-id", "", "Kept with the model as it is given")
 	f.StringVar(&r.info.SampleOutputDatasetID, "sample-output-dataset-id", "", "Kept with the model as it is given")
@@ -86,10 +88,15 @@ func (r *registration) check() error {
 	r.info.Tags, err = pairs("tag", r.tags)
 	errs = append(errs, err)
 	r.info.Properties, err = pairs("property", r.properties)
-	return errors.Join(append(errs, err)...)
+	errs = append(errs, err)
+	if err := r.info.Check(); err != nil {
+		errs = append(errs, usageError{err})
+	}
+	return errors.Join(errs...)
 }
 
 func (r *registration) register(ctx context.Context, c *cobra.Command) error {
+	r.info.Resources = r.resources(c, nil)
 	if err := r.check(); err != nil {
 		return err
 	}
@@ -97,7 +104,6 @@ func (r *registration) register(ctx context.Context, c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	r.info.Resources = r.resources(c, nil)
 	made, err := models.Register(ctx, r.model, r.modelPath(image.Model{Path: r.path}), r.info)
 	if err != nil {
 		return err

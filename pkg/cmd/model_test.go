@@ -127,8 +127,7 @@ func TestWhatIsWrongWithModelsIsTold(t *testing.T) {
 		"a tag": {"model register --name a -p model.txt --tag x", 2, `--tag "x": write NAME=VALUE`},
 		"a path": {"model register --name a -p absent.pkl", 1,
 			"model a:1: DIR/absent.pkl does not exist: write the path of a file or folder"},
-		"a model": {"model show iris", 1, `no model "iris" is registered in REGISTRY: register it, or write ` +
-			"NAME:VERSION=PATH to take a file"},
+		"a model":   {"model show iris", 1, `no model "iris" is registered in REGISTRY: correct the name, or register it`},
 		"a version": {"model show diabetes:9", 1, "model diabetes:9 is not registered in REGISTRY: there are the versions 1"},
 		"no model":  {"model show", 2, "0 models named where 1 belongs: write kubectl aml model show NAME[:VERSION] [flags]"},
 		"two":       {"model show a -i b", 2, "2 models named where 1 belongs: write kubectl aml model show NAME[:VERSION] [flags]"},
@@ -142,6 +141,11 @@ func TestWhatIsWrongWithModelsIsTold(t *testing.T) {
 			"asked for: see kubectl aml model list --model-name diabetes"},
 		"a metadata file": {"deploy iris --entry-script score.py -f bad.json", 1,
 			`bad.json:1:13: modelId: must be NAME:VERSION, not "diabetes": write the model and its version, such as "sentiment:3"`},
+		"a file": {"deploy iris --entry-script score.py -m nope.pkl", 1, `no model "nope.pkl" is registered in REGISTRY: ` +
+			"correct the name, or register it; nor is there a file or folder DIR/nope.pkl"},
+		"what is said of it": {"model register --name a -p model.txt --model-framework x --cpu-cores -1 --tag y", 2,
+			"--tag \"y\": write NAME=VALUE\nframework \"x\" is not known: write one of Custom, Multi, Onnx, PyTorch, " +
+				"ScikitLearn, TensorFlow, TfKeras\nresources must be greater than 0: cpu in cores, memory in GB, gpu a whole number"},
 		"a deployment": {"deploy iris --entry-script score.py -m diabetes:4 --dry-run client", 1,
 			"model diabetes:4 is not registered in REGISTRY: there are the versions 1"},
 	} {
@@ -154,6 +158,32 @@ func TestWhatIsWrongWithModelsIsTold(t *testing.T) {
 	if r := w.run("model", "list", "--registry", ""); r.code != 2 || r.err != "error: no registry to look into: name one "+
 		"with --registry or AML_REGISTRY\n" {
 		t.Errorf("without a registry: exit code %d: %s", r.code, r.err)
+	}
+}
+
+func TestModelsAreCompleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register()
+	w.register()
+	w.register("--name", "iris")
+	for args, want := range map[string]string{
+		"model show ":                                     "diabetes:2\niris:1\n:4\n",
+		"model show iris":                                 "diabetes:2\niris:1\n:4\n",
+		"model show diabetes:":                            "diabetes:1\ndiabetes:2\n:4\n",
+		"model delete diabetes:1 ":                        ":4\n",
+		"model download -i ":                              "diabetes:2\niris:1\n:4\n",
+		"model list --model-name ":                        "diabetes\niris\n:4\n",
+		"deploy x -m ":                                    "diabetes:2\niris:1\n:0\n",
+		"model package -m iris:":                          "iris:1\n:0\n",
+		"model list --registry localhost:1 --model-name ": ":4\n",
+		"model show -o ":                                  "json\njsonc\nyaml\nyamlc\ntable\ntsv\nnone\n:4\n",
+		"build --dry-run=":                                "none\nclient\n:4\n",
+		"build ":                                          ":4\n",
+	} {
+		if r := w.run(append([]string{"__completeNoDesc"}, strings.Split(args, " ")...)...); r.out != want {
+			t.Errorf("%s: %s, want %s", args, r.out, want)
+		}
 	}
 }
 

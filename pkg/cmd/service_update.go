@@ -35,6 +35,7 @@ func newServiceUpdate(o *options) *cobra.Command {
 	}
 	u.add(c, o, u.noun.noun)
 	u.addSources(c, o.Getenv)
+	o.completeModelFlag(c, &u.registryFlags)
 	u.addTarget(c)
 	u.addOldForm(c)
 	u.aboutFlags.add(c)

@@ -47,6 +47,7 @@ func newUpdate(o *options) *cobra.Command {
 	}
 	u.rolloutFlags.add(c)
 	u.sourceFlags.add(c, o.Getenv)
+	o.completeModelFlag(c, &u.registryFlags)
 	u.aboutFlags.add(c)
 	u.change(c, true)
 	u.fields.kept = true

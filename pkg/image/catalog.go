@@ -20,8 +20,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// check returns everything that is wrong with i, joined.
-func (i ModelInfo) check() error {
+// Check returns everything that is wrong with i, joined.
+func (i ModelInfo) Check() error {
 	var errs []error
 	if i.Framework != "" && !slices.Contains(Frameworks(), i.Framework) {
 		errs = append(errs, fmt.Errorf("framework %q is not known: write one of %s", i.Framework,
@@ -223,7 +223,7 @@ func (c Change) apply(r Registered) (ModelInfo, error) {
 		}
 	}
 	info.Properties = with(info.Properties, c.AddProperties)
-	return info, errors.Join(append(errs, info.check())...)
+	return info, errors.Join(append(errs, info.Check())...)
 }
 
 func with(now, more map[string]string) map[string]string {

@@ -46,7 +46,7 @@ type NoModelError struct {
 func (e *NoModelError) Error() string {
 	name, _, versioned := strings.Cut(e.Model, ":")
 	if !versioned || len(e.Versions) == 0 {
-		return fmt.Sprintf("no model %q is registered in %s: register it, or write NAME:VERSION=PATH to take a file",
+		return fmt.Sprintf("no model %q is registered in %s: correct the name, or register it",
 			name, e.Registry)
 	}
 	return fmt.Sprintf("model %s is not registered in %s: there are the versions %s", e.Model, e.Registry,
@@ -153,7 +153,7 @@ func (m Models) Register(ctx context.Context, name, file string, info ModelInfo)
 		return Registered{}, err
 	}
 	_, err = s.content(ctx, Model{Name: name, Version: 1, Path: file})
-	if err := errors.Join(info.check(), err); err != nil {
+	if err := errors.Join(info.Check(), err); err != nil {
 		return Registered{}, err
 	}
 	version, release, err := s.claimNumber(ctx)

@@ -348,7 +348,7 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 	_, err := models.Find(t.Context(), "sentiment", 0)
 	equal(t, "nothing was registered", err, `no model "sentiment" is registered in `+reg.host+
-		"/ml: register it, or write NAME:VERSION=PATH to take a file")
+		"/ml: correct the name, or register it")
 }
 
 func TestRegisterNoticesAFileThatChanges(t *testing.T) {

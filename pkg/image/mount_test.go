@@ -146,7 +146,7 @@ func TestPackageRefusesModelsThatAreNotRegistered(t *testing.T) {
 		want   string
 	}{
 		"a model": {[]Model{{Name: "bert"}}, `no model "bert" is registered in ` + models.Registry +
-			": register it, or write NAME:VERSION=PATH to take a file"},
+			": correct the name, or register it"},
 		"a version": {[]Model{{Name: "sentiment", Version: 13}}, "model sentiment:13 is not registered in " +
 			models.Registry + ": there are the versions …, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"},
 		"the highest twice": {[]Model{{Name: "sentiment", Version: 12}, {Name: "sentiment"}},
