@@ -11,6 +11,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -123,8 +124,24 @@ func TestAnEnvironmentIsBuiltOnce(t *testing.T) {
 			t.Errorf("not told: %s\n%s", line, told.String())
 		}
 	}
+	again, err := people.Find(t.Context(), digest)
+	must(t, err)
+	assertLooked(t, again, people.Registry, "environment "+digest[:12]+": found in "+people.Registry+"/environments")
 	assertNoClaims(t, people.Registry, digest)
 	packageFromGlobal(t, people.Registry, digest)
+}
+
+// assertLooked wants an environment from a registry, after these looks.
+func assertLooked(t *testing.T, found image.Found, where string, looks ...string) {
+	t.Helper()
+	var looked []string
+	for _, l := range found.Looked {
+		looked = append(looked, l.String())
+	}
+	if found.Where != where || !strings.HasPrefix(found.Reference, where+"/environments@sha256:") || found.Built ||
+		!slices.Equal(looked, looks) {
+		t.Errorf("found %+v, want the looks\n%s", found, strings.Join(looks, "\n"))
+	}
 }
 
 // assertNoClaims looks for what the builders may have left.
@@ -150,9 +167,9 @@ func packageFromGlobal(t *testing.T, global, digest string) {
 	workspace := image.Environments{Registry: g.host + "/e2e-" + digest[:8], Global: []string{global}}
 	found, err := workspace.Find(t.Context(), digest)
 	must(t, err)
-	if found.Where != global || len(found.Looked) != 2 {
-		t.Fatalf("found %+v", found)
-	}
+	short := digest[:12]
+	assertLooked(t, found, global, "environment "+short+": not in "+workspace.Registry+"/environments",
+		"environment "+short+": found in "+global+"/environments")
 	script := filepath.Join(dir, "score.py")
 	src := image.Source{Environment: found.Reference, Code: amlv1.Code{Script: script, EntryScript: "score.py"}}
 	for _, code := range []string{"one", "another"} {
