@@ -162,8 +162,7 @@ func (u *unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) 
 	case tar.TypeReg:
 		return u.file(ctx, name, h, archive)
 	case tar.TypeSymlink:
-		aim := path.Join(path.Dir(name), h.Linkname) //nolint:gosec // refused below if it leads out of the model
-		if path.IsAbs(h.Linkname) || aim != u.base && !strings.HasPrefix(aim, u.base+"/") {
+		if leadsOut(u.base, name, h.Linkname) {
 			return u.refuse("holds a link from %q to %q", h.Name, h.Linkname)
 		}
 		u.links[name] = true
@@ -172,6 +171,23 @@ func (u *unpacker) entry(ctx context.Context, h *tar.Header, archive io.Reader) 
 		return u.refuse("holds %q, which is neither a file nor a folder", h.Name)
 	}
 	return u.wrote(name, err)
+}
+
+// leadsOut tells whether a link called name may lead out of base. What is above
+// another link cannot be told from names, so ".." may only come first in it.
+func leadsOut(base, name, link string) bool {
+	aim := path.Join(path.Dir(name), link)
+	if path.IsAbs(link) || aim != base && !strings.HasPrefix(aim, base+"/") {
+		return true
+	}
+	down := false
+	for part := range strings.SplitSeq(link, "/") {
+		if part == ".." && down {
+			return true
+		}
+		down = down || part != ".." && part != "." && part != ""
+	}
+	return false
 }
 
 // behindLink tells whether one of the folders above name is a link. Where such a

@@ -92,6 +92,8 @@ func TestDownloadKeepsToItsFolder(t *testing.T) {
 		// Where the second link lies once the first is followed, it leads out of the model.
 		"link through a link": {[]tar.Header{folder(root + "m/a"), link(root+"m/a/b", ".."), link(root+"m/a/b/c", "../../x")},
 			`holds "` + root + `m/a/b/c", which lies behind a link`},
+		"link out by a link": {[]tar.Header{folder(root + "m/a"), link(root+"m/a/b", ".."), link(root+"m/c", "a/b/../../x")},
+			`holds a link from "` + root + `m/c" to "a/b/../../x"`},
 		"file through a link": {[]tar.Header{folder(root + "m/b"), link(root+"m/a", "b"), file(root + "m/a/c")},
 			`holds "` + root + `m/a/c", which lies behind a link`},
 		"hard link": {[]tar.Header{{Name: root + "m", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}},
@@ -152,16 +154,7 @@ func TestDownloadIsCompleteOrNotThere(t *testing.T) {
 func TestDownloadRefusesAFileOfHoles(t *testing.T) {
 	t.Parallel()
 	const name = "var/azureml-app/azureml-models/evil/1/m"
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	// Two places with nothing in them, the second at the end of a terabyte.
-	const holes = "1\n1099511627776\n0\n"
-	must(0, w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: 512}))
-	must(w.Write(append([]byte(holes), make([]byte, 512-len(holes))...)))
-	must(0, w.Close())
-	pax := paxRecords(map[string]string{"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name,
-		"GNU.sparse.realsize": "1099511627776"})
-	text := append(pax, b.Bytes()...)
+	text := holes(name)
 	dir := t.TempDir()
 	root := must(os.OpenRoot(dir))
 	defer root.Close()
@@ -170,6 +163,19 @@ func TestDownloadRefusesAFileOfHoles(t *testing.T) {
 	equal(t, "error", u.all(t.Context(), bytes.NewReader(text)), `model evil:1 is refused: its archive holds more than `+
 		`its size, with "`+name+`", which none that was registered has: do not use it`)
 	equal(t, "written", len(names(dir)), 0)
+}
+
+// holes is an archive with a file of a terabyte in which there is nothing.
+func holes(name string) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	// Two places with nothing in them, the second at the end of a terabyte.
+	const places = "1\n1099511627776\n0\n"
+	must(0, w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: 512}))
+	must(w.Write(append([]byte(places), make([]byte, 512-len(places))...)))
+	must(0, w.Close())
+	return append(paxRecords(map[string]string{"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name,
+		"GNU.sparse.realsize": "1099511627776"}), b.Bytes()...)
 }
 
 // paxRecords is a header of type x with records, which stand before a file's own.

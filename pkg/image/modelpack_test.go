@@ -195,16 +195,21 @@ func TestAnArtifactOfModelRegisterIsTheModel(t *testing.T) {
 func TestArtifactsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	link := tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "../../../etc"}
+	// By their names alone both links stay in the folder.
+	up := tar.Header{Name: "a/b", Typeflag: tar.TypeSymlink, Linkname: ".."}
 	inner := tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "d"}
 	cases := map[string]struct {
 		parts []part
 		want  string
 	}{
-		"a way out":            {[]part{{"weight.v1.tar", "", archive(regular("../a")...)}}, `holds "../a"`},
-		"an absolute path":     {[]part{{"weight.v1.tar", "", archive(regular("/etc/passwd")...)}}, `holds "/etc/passwd"`},
-		"a way out of a file":  {[]part{{"weight.v1.raw", "../a", []byte("x")}}, `has the file "../a"`},
-		"a file without name":  {[]part{{"weight.v1.raw", "", []byte("x")}}, `has the file ""`},
-		"a link out":           {[]part{{"weight.v1.tar", "", archive(link)}}, `holds a link from "l" to "../../../etc"`},
+		"a way out":           {[]part{{"weight.v1.tar", "", archive(regular("../a")...)}}, `holds "../a"`},
+		"an absolute path":    {[]part{{"weight.v1.tar", "", archive(regular("/etc/passwd")...)}}, `holds "/etc/passwd"`},
+		"a way out of a file": {[]part{{"weight.v1.raw", "../a", []byte("x")}}, `has the file "../a"`},
+		"a file without name": {[]part{{"weight.v1.raw", "", []byte("x")}}, `has the file ""`},
+		"a link out":          {[]part{{"weight.v1.tar", "", archive(link)}}, `holds a link from "l" to "../../../etc"`},
+		"a link out by a link": {[]part{{"weight.v1.tar", "", archive(up, tar.Header{Name: "l", Typeflag: tar.TypeSymlink,
+			Linkname: "a/b/../../etc"})}}, `holds a link from "l" to "a/b/../../etc"`},
+		"a file of holes":      {[]part{{"weight.v1.tar", "", holes("x")}}, `holds more than its size, with "x"`},
 		"a file behind a link": {[]part{{"weight.v1.tar", "", archive(append([]tar.Header{inner}, regular("l/x")...)...)}}, `holds files behind the link "m/l"`},
 		"a device":             {[]part{{"weight.v1.tar", "", archive(tar.Header{Name: "d", Typeflag: tar.TypeBlock})}}, `holds "d", which is neither a file nor a folder`},
 		"a file twice":         {[]part{{"weight.v1.tar", "", archive(regular("a", "a")...)}}, `holds "a" twice`},

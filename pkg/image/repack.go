@@ -49,7 +49,7 @@ func (r *repacker) layer(l packLayer) error {
 	if l.file != "" {
 		err = r.entry(&tar.Header{Name: l.file, Typeflag: tar.TypeReg, Size: l.size}, stream)
 	} else {
-		err = r.archive(l.packed, stream)
+		err = r.archive(l, stream)
 	}
 	if err != nil {
 		return err
@@ -60,14 +60,14 @@ func (r *repacker) layer(l packLayer) error {
 }
 
 // archive copies what an archive holds.
-func (r *repacker) archive(packed string, stream io.Reader) error {
-	plain, done, err := unpacked(packed, stream)
+func (r *repacker) archive(l packLayer, stream io.Reader) error {
+	plain, done, err := unpacked(l.packed, stream)
 	if err != nil {
 		return r.pack.refuse("has a layer that is not packed as it says")
 	}
 	defer done()
 	archive := tar.NewReader(plain)
-	for {
+	for size := int64(0); ; {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -77,6 +77,10 @@ func (r *repacker) archive(packed string, stream io.Reader) error {
 		}
 		if err != nil {
 			return err
+		}
+		// An archive can describe a file of any size by its holes.
+		if size += h.Size; l.packed == "" && (h.Size > l.size || size > l.size) {
+			return r.pack.refuse("holds more than its size, with %q", h.Name)
 		}
 		if err := r.entry(h, archive); err != nil {
 			return err
@@ -158,11 +162,8 @@ func (r *repacker) place(h *tar.Header) (string, error) {
 	case inner != base && !strings.HasPrefix(inner, base+"/"):
 		return "", r.pack.refuse("says it is %q and holds %q", base, h.Name)
 	}
-	if h.Typeflag == tar.TypeSymlink {
-		aim := path.Join(path.Dir(inner), h.Linkname) //nolint:gosec // refused below if it leads out of the model
-		if path.IsAbs(h.Linkname) || aim != base && !strings.HasPrefix(aim, base+"/") {
-			return "", r.pack.refuse("holds a link from %q to %q", h.Name, h.Linkname)
-		}
+	if h.Typeflag == tar.TypeSymlink && leadsOut(base, inner, h.Linkname) {
+		return "", r.pack.refuse("holds a link from %q to %q", h.Name, h.Linkname)
 	}
 	return path.Join(r.root, inner), nil
 }

@@ -239,16 +239,12 @@ func (t *tree) symlink(folder, full, name, target string) {
 			shown(full), shown(folder), shown(real)))
 		return
 	}
-	here, err := filepath.EvalSymlinks(filepath.Dir(full))
-	if err != nil {
-		t.errs = append(t.errs, fmt.Errorf("%s cannot be read: %w", shown(full), reason(err)))
-		return
-	}
-	if real == filepath.Join(here, filepath.Base(full)) { // no link any more
+	if real == full { // no link any more
 		t.errs = append(t.errs, &ChangedError{Path: full})
 		return
 	}
-	link, err := filepath.Rel(here, real)
+	// What was walked is free of links: a folder that is one by now would give another.
+	link, err := filepath.Rel(filepath.Dir(full), real)
 	if err != nil {
 		t.errs = append(t.errs, fmt.Errorf("link %s cannot be written relative to its folder: %w", shown(full), err))
 		return
