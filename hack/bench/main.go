@@ -6,8 +6,8 @@
 //
 //	bench [-quick] [-only PART,PART]
 //
-// The parts are startup, packing, memory, show, dataplane, overload, traffic and redeploy; show, traffic and redeploy
-// need a cluster. It fails where something cannot be measured, never for a figure.
+// The parts are startup, packing, memory, show, dataplane, overload, traffic and redeploy; memory, show, traffic
+// and redeploy need a cluster. It fails where something cannot be measured, never for a figure.
 package main
 
 import (

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -68,35 +70,61 @@ func (b *bench) packing(ctx context.Context) error {
 	})
 }
 
-// memory tells how much memory it takes at most to register a model that is a file of 5 GB. The file has holes, so
-// it takes no disk; nobody who reads it can tell.
+// memory tells how much memory it takes at most to register and to deploy a model that is a file of 5 GB. The file has
+// holes, so it takes no disk; nobody who reads it can tell. What is deployed can be pulled by no node.
 func (b *bench) memory(ctx context.Context) error {
-	const most = 200 << 20
 	size := int64(5_000_000_000)
 	if b.quick {
 		size = 500_000_000
 	}
-	return b.withSink(ctx, func(host, folder string) error {
-		file := filepath.Join(folder, "model.bin")
-		if err := os.WriteFile(file, nil, 0o600); err != nil {
-			return err
-		}
-		if err := os.Truncate(file, size); err != nil {
-			return err
-		}
-		register := exec.CommandContext(ctx, b.plugin, "model", "register", "-n", "bench", "-p", file, "--registry", host)
-		if said, err := register.CombinedOutput(); err != nil {
-			return fmt.Errorf("model register: %w\n%s", err, said)
-		}
-		used, ok := register.ProcessState.SysUsage().(*syscall.Rusage)
-		if !ok {
-			return fmt.Errorf("this system does not tell the memory of processes")
-		}
-		peak := used.Maxrss << 10
-		_, err := fmt.Fprintf(b.out, "\nMemory: a model of %.1f GB read and pushed with %d MB at most; <= %d MB: %s\n",
-			float64(size)/1e9, peak>>20, most>>20, met(peak <= most))
-		return err
+	return b.onCluster(ctx, func(plugin, kubectl string) error {
+		return b.withSink(ctx, func(host, folder string) error {
+			file := filepath.Join(folder, "model.bin")
+			script := filepath.Join(folder, "score.py")
+			for _, empty := range []string{file, script} {
+				if err := os.WriteFile(empty, nil, 0o600); err != nil {
+					return err
+				}
+			}
+			if err := os.Truncate(file, size); err != nil {
+				return err
+			}
+			fmt.Fprintf(b.out, "\nMemory: a model of %.1f GB read and pushed\n", float64(size)/1e9)
+			if err := b.peak(ctx, plugin, "model", "register", "-n", "bench", "-p", file, "--registry", host); err != nil {
+				return err
+			}
+			namespace := strings.ToLower(filepath.Base(folder))
+			if said, err := exec.CommandContext(ctx, kubectl, "create", "namespace", namespace).CombinedOutput(); err != nil {
+				return fmt.Errorf("create namespace: %w\n%s", err, said)
+			}
+			defer func() {
+				_ = exec.CommandContext(context.WithoutCancel(ctx), kubectl, "delete", "namespace", namespace,
+					"--wait=false").Run()
+			}()
+			return b.peak(ctx, plugin, "deploy", "bench", "-m", file, "--entry-script", script, "--registry", host,
+				"--environment-image", host+"/environment:1", "--wait=false", "--namespace", namespace)
+		})
 	})
+}
+
+// peak runs the plugin and prints the most memory that it had.
+func (b *bench) peak(ctx context.Context, plugin string, args ...string) error {
+	const most = 200 << 20
+	command := exec.CommandContext(ctx, plugin, args...)
+	verb := strings.Join(args[:2], " ")
+	if args[0] == "deploy" {
+		verb = args[0]
+	}
+	if said, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", verb, err, said)
+	}
+	used, ok := command.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return errors.New("this system does not tell the memory of processes")
+	}
+	peak := used.Maxrss << 10
+	_, err := fmt.Fprintf(b.out, "%-14s %3d MB at most; <= %d MB: %s\n", verb, peak>>20, most>>20, met(peak <= most))
+	return err
 }
 
 func met(is bool) string {
