@@ -155,10 +155,14 @@ func (s *space) builder() build.Builder {
 	return b
 }
 
-// pythonImage is what environments are built on, by digest.
+// publishedPython is what environments are built on, where published images can be
+// pulled.
+const publishedPython = "docker.io/library/python:3.11-slim-bookworm"
+
+// pythonImage is that image, or another that is as good, by digest.
 func pythonImage(t *testing.T) string {
 	t.Helper()
-	ref, err := name.ParseReference(cmp.Or(os.Getenv("AML_PYTHON_IMAGE"), "docker.io/library/python:3.11-slim-bookworm"))
+	ref, err := name.ParseReference(cmp.Or(os.Getenv("AML_PYTHON_IMAGE"), publishedPython))
 	must(t, err)
 	head, err := remote.Head(ref, remote.WithContext(t.Context()), remote.WithAuthFromKeychain(authn.DefaultKeychain))
 	must(t, err)

@@ -4,61 +4,106 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// With no registry named, models and images are in a folder, and the nodes get
-// the images from there. A change of the code sends no layer that they have.
+// With no registry named, environments, models and images are in a folder, and
+// the nodes get the images from there. The example runs as it stands, but for its
+// base. After it, a change of the code sends no layer that the nodes have.
 func TestNoRegistryIsNeededOnKind(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	folder := filepath.Join(t.TempDir(), "images")
-	s.env = []string{"AML_REGISTRY=", "AML_LAYOUT=" + folder}
-	dir := t.TempDir()
-	model, script := filepath.Join(dir, "word.txt"), filepath.Join(dir, "score.py")
-	must(t, os.WriteFile(model, []byte(s.namespace), 0o600))
-	code := func(answer string) {
-		t.Helper()
-		must(t, os.WriteFile(script, []byte("import os\n\n\ndef init():\n    global word\n"+
-			"    word = open(os.path.join(os.environ['AZUREML_MODEL_DIR'], 'word.txt')).read()\n\n\n"+
-			"def run(data):\n    return word + ' "+answer+"'\n"), 0o600))
-	}
-	answers := func(want string) {
-		t.Helper()
-		if got := s.ok("invoke", "words", "-d", "{}").out; strings.TrimSpace(got) != `"`+s.namespace+" "+want+`"` {
-			t.Errorf("answered %s, want %s", got, want)
-		}
-	}
-
-	if got := s.ok("model", "register", "--name", "word", "--model-path", model, "--query", "id", "-o", "tsv").out; got != "word:1\n" {
-		t.Errorf("registered %s", got)
-	}
-	code("first")
-	r := s.ok("deploy", "words", "--entry-script", script, "-m", "word:1")
-	for _, want := range []string{"images are in " + folder, "image: layout.localhost/words@sha256:", "nodes of kind cluster"} {
-		if !strings.Contains(r.err, want) {
-			t.Errorf("deploy does not say %q:\n%s", want, r.err)
-		}
-	}
-	answers("first")
-
-	code("second")
-	r = s.ok("deploy", "words", "--entry-script", script, "-m", "word:1")
+	images := filepath.Join(t.TempDir(), "images")
+	s.env = []string{registryVar + "=", environmentVar + "=", "AML_LAYOUT=" + images}
+	folder := s.environmentExample(images)
+	script := filepath.Join(folder, "score.py")
+	code, err := os.ReadFile(script)
+	must(t, err)
+	must(t, os.WriteFile(script, bytes.Replace(code, []byte(`{"good"`), []byte(`{"better"`), 1), 0o600))
+	r := s.ok("deploy", "words", "-m", "words:1", "--relative-to-file",
+		"--inference-config", filepath.Join(folder, "inferenceconfig.json"))
 	if !strings.Contains(r.err, "(0.0 MB in ") || !strings.Contains(r.err, "(2 blobs sent, ") {
 		t.Errorf("a change of the code sent more than that:\n%s", r.err)
 	}
-	answers("second")
+	if got := s.ok("invoke", "words", "-d", `{"text": "a fine day"}`).out; got != `{"better": 1}`+"\n" {
+		t.Errorf("answered %s", got)
+	}
 
-	refused := s.run("model", "delete", "word:1")
-	if refused.code != 1 || !strings.Contains(refused.err, "model word:1 is run by version main") {
+	refused := s.run("model", "delete", "words:1")
+	if refused.code != 1 || !strings.Contains(refused.err, "model words:1 is run by version main") {
 		t.Errorf("delete of a model in use: exit code %d: %s", refused.code, refused.err)
 	}
 	s.ok("delete", "endpoint", "words")
-	s.ok("model", "delete", "word:1")
+	s.ok("model", "delete", "words:1")
 	if got := s.ok("model", "list", "--query", "[].id", "-o", "tsv").out; strings.TrimSpace(got) != "" {
 		t.Errorf("left: %s", got)
+	}
+}
+
+// environmentExample runs the example with the images in a folder, and returns
+// the example's own.
+func (s *space) environmentExample(images string) string {
+	s.t.Helper()
+	folder := filepath.Join(s.t.TempDir(), "environment")
+	must(s.t, os.CopyFS(folder, os.DirFS("../examples/environment")))
+	put := func(file, text string) {
+		s.t.Helper()
+		must(s.t, os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600))
+	}
+	config, err := os.ReadFile(filepath.Join(folder, "inferenceconfig.json"))
+	must(s.t, err)
+	put("inferenceconfig.json", strings.Replace(string(config), publishedPython, pythonImage(s.t), 1))
+	put("pip.conf", "[global]\nindex-url = "+indexURL(s.t)+"\n")
+
+	c := exec.CommandContext(s.t.Context(), "sh", "environment.sh", "--pip-config", "pip.conf", "--build-ca", certificates)
+	c.Dir = folder
+	c.Env = append(append(os.Environ(), kubeconfigVar+"="+s.kubeconfig, "HOME="+s.t.TempDir(),
+		"PATH="+kubectlWithPlugin(s.t)+string(os.PathListSeparator)+os.Getenv("PATH")), s.env...)
+	var out, talk bytes.Buffer
+	c.Stdout, c.Stderr = &out, &talk
+	if err := c.Run(); err != nil {
+		s.t.Fatalf("the script: %v\n%s\n%s", err, &out, &talk)
+	}
+	_, rest, _ := strings.Cut(out.String(), "USER 10001\n") // the Dockerfile
+	lines := strings.Split(rest, "\n")
+	image := lines[max(0, len(lines)-3)]
+	if want := []string{lines[0], "words:1", "endpoint/words created", `{"good": 1}`, "endpoint/words unchanged", image,
+		filepath.Join(folder, "context"), ""}; strings.Join(lines, "\n") != strings.Join(want, "\n") ||
+		!strings.HasPrefix(lines[0], "layout.localhost/environments@sha256:") {
+		s.t.Errorf("the script answered\n%s\nwant\n%s", &out, strings.Join(want, "\n"))
+	}
+	if !strings.HasPrefix(image, "layout.localhost/words@sha256:") || strings.Count(talk.String(), "image: "+image) != 3 {
+		s.t.Errorf("the image is %s, not that of all three:\n%s", image, &talk)
+	}
+	for _, want := range []string{"models are in " + images, "images are in " + images, "nodes of kind cluster",
+		"begins with an image in " + images + ", which docker build does not find"} {
+		if !strings.Contains(talk.String(), want) {
+			s.t.Errorf("the script does not say %q:\n%s", want, &talk)
+		}
+	}
+	if built := strings.Count(talk.String(), "building it with "); built != 1 {
+		s.t.Errorf("the environment was built %d times", built)
+	}
+	s.packed(folder)
+	return folder
+}
+
+// packed looks at what the example leaves in its folder.
+func (s *space) packed(folder string) {
+	s.t.Helper()
+	for file, want := range map[string]string{
+		"words.cdx.json": `"azureml-inference-server-http"`, "context/Dockerfile": "FROM layout.localhost/environments@sha256:",
+		"context/azureml-app/score.py": "def run(data)", "context/azureml-models/words/1/words.txt": "fine",
+	} {
+		got, err := os.ReadFile(filepath.Join(folder, file))
+		must(s.t, err)
+		if !strings.Contains(string(got), want) {
+			s.t.Errorf("%s has no %s:\n%s", file, want, got)
+		}
 	}
 }

@@ -152,6 +152,10 @@ func (o *options) packageOf(ctx context.Context, work *plan, p *packageFlags) (p
 			return packaged{}, err
 		}
 		made, err := image.WriteContext(ctx, work.source, o.path(p.outputPath), opts)
+		if err == nil && inFolder(made.Environment) {
+			o.tell("note: the Dockerfile begins with an image in %s, which docker build does not find: name a registry with "+
+				"--registry or AML_REGISTRY", o.imageFolder())
+		}
 		return packaged{Location: o.path(p.outputPath), Environment: made.Environment, Models: made.Models}, err
 	}
 	if inFolder(p.registry) {
