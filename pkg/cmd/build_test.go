@@ -35,7 +35,7 @@ func TestWhatIsWrongWithABuildIsToldAtOnce(t *testing.T) {
 		"all flags": {"--registry HTTP://x --global-registry A/b --dry-run=server", 2, []string{
 			`registry "HTTP://x" is not valid`, `--global-registry: registry "A/b" is not valid`, "nothing to build",
 			`dry-run "server" is not known: write none or client`}},
-		"certificates": {"--inference-config ic.json --registry-ca bad.pem", 2, []string{"DIR/bad.pem"}},
+		"certificates": {"--inference-config ic.json --registry-ca bad.pem", 1, []string{"DIR/bad.pem"}},
 		"the file and its paths": {"--inference-config bad.json --dry-run", 1, []string{
 			"bad.json:1:73: runtime: must be one of python", "sourceDirectory: DIR/nowhere does not exist"}},
 	} {

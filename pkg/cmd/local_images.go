@@ -4,7 +4,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -20,9 +19,13 @@ import (
 var errNoNodes = errors.New("no registry is named, and the nodes of this cluster cannot take images from this " +
 	"machine, as those of kind can: name a registry that they pull from with --registry or AML_REGISTRY")
 
-// imageFolder is where images and models are if no registry is named.
+// imageFolder is where images and models are if no registry is named. It is not
+// absolute if nothing says where.
 func (o *options) imageFolder() string {
-	return cmp.Or(o.Getenv("AML_LAYOUT"), filepath.Join(o.folder("XDG_DATA_HOME", ".local", "share"), "images"))
+	if named := o.Getenv("AML_LAYOUT"); named != "" {
+		return o.path(named)
+	}
+	return filepath.Join(o.folder("XDG_DATA_HOME", ".local", "share"), "images")
 }
 
 // inFolder tells whether a registry, repository or image is in that folder.

@@ -226,6 +226,24 @@ func TestWithoutARegistryModelsAreInAFolder(t *testing.T) {
 	}
 }
 
+func TestWithoutAHomeThereIsNoFolder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	delete(w.env, "AML_REGISTRY")
+	want := "error: no folder for images and models: HOME is not set: name one with AML_LAYOUT, or a registry with " +
+		"--registry or AML_REGISTRY\n"
+	for _, command := range []string{"model list", "model package -m model.txt -es score.py",
+		"deploy iris --entry-script score.py -m model.txt"} {
+		if r := w.run(strings.Fields(command)...); r.code != 2 || r.err != want {
+			t.Errorf("%s: exit code %d: %s", command, r.code, r.err)
+		}
+	}
+	w.env["AML_LAYOUT"] = "images"
+	if r := w.register(); r.code != 0 || !strings.HasPrefix(r.err, "model: no registry: models are in DIR/images\n") {
+		t.Errorf("a folder from here: exit code %d: %s", r.code, r.err)
+	}
+}
+
 // values are those of an endpoint's release, as YAML.
 func (w *world) values(endpoint string) string {
 	w.t.Helper()

@@ -6,6 +6,7 @@ package cmd
 import (
 	"cmp"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -48,13 +49,15 @@ func (r *registryFlags) reach(c *cobra.Command) {
 func (r *registryFlags) check(o *options) error {
 	var errs []error
 	if r.registry != "" {
-		errs = append(errs, image.CheckRegistry(r.registry))
+		if err := image.CheckRegistry(r.registry); err != nil {
+			errs = append(errs, usageError{err})
+		}
 	}
-	errs = append(errs, image.Options{CAFiles: r.files(o)}.Check())
-	if err := errors.Join(errs...); err != nil {
-		return usageError{err}
+	if inFolder(r.registry) && !filepath.IsAbs(o.imageFolder()) {
+		errs = append(errs, usageError{errors.New("no folder for images and models: HOME is not set: name one with " +
+			"AML_LAYOUT, or a registry with --registry or AML_REGISTRY")})
 	}
-	return nil
+	return errors.Join(append(errs, image.Options{CAFiles: r.files(o)}.Check())...)
 }
 
 // files are those with certificates, as seen from the working directory.

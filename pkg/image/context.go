@@ -32,8 +32,9 @@ const (
 // image that is returned is not in any registry: it has no Reference.
 //
 // dir is made if it is not there, and refused if it holds something. Nothing is
-// written outside of it. Errors are those of Package.
-func WriteContext(ctx context.Context, src Source, dir string, o Options) (Image, error) {
+// written outside of it, and nothing stays in it after an error. Errors are those of
+// Package.
+func WriteContext(ctx context.Context, src Source, dir string, o Options) (made Image, err error) {
 	root, err := emptyFolder(dir)
 	if err != nil {
 		return Image{}, err
@@ -51,6 +52,11 @@ func WriteContext(ctx context.Context, src Source, dir string, o Options) (Image
 	if err != nil {
 		return Image{}, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, root.RemoveAll(contextApp), root.RemoveAll(contextModels), root.RemoveAll("Dockerfile"))
+		}
+	}()
 	for _, folder := range []string{contextApp, contextModels} {
 		if err := root.MkdirAll(folder, 0o755); err != nil {
 			return Image{}, fmt.Errorf("%s cannot be written to: %w", dir, reason(err))

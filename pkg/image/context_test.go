@@ -4,6 +4,8 @@
 package image
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -72,6 +74,26 @@ func TestLineBreaksAreKeptOutOfADockerfile(t *testing.T) {
 	_, err := WriteContext(t.Context(), src, filepath.Join(t.TempDir(), "context"), options())
 	equal(t, "error", err, "variable A has a line break, which no Dockerfile can hold: write it without, or make the image\n"+
 		"variable B has a line break, which no Dockerfile can hold: write it without, or make the image")
+}
+
+// A folder that was not finished can be written to again.
+func TestAContextThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	reg := newRegistry(t)
+	_, src := project(t)
+	src.Environment = reg.environment(t)
+	into := filepath.Join(t.TempDir(), "context")
+	ctx, cancel := context.WithCancel(t.Context())
+	o := options()
+	o.Log = func(line string) {
+		if line == "writing code" {
+			cancel()
+		}
+	}
+	_, err := WriteContext(ctx, src, into, o)
+	equal(t, "error", errors.Is(err, context.Canceled), true)
+	equal(t, "what is left", len(must(os.ReadDir(into))), 0)
+	must(WriteContext(t.Context(), src, into, options()))
 }
 
 // inImage is where a file of the build context is in the image.
