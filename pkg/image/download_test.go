@@ -205,40 +205,85 @@ func paxRecords(records map[string]string) []byte {
 	return text
 }
 
-// Whatever the archive, nothing appears outside of the folder, and no link in it
-// leads out.
-func FuzzUnpack(f *testing.F) {
-	const root = "var/azureml-app/azureml-models/evil/1/"
-	for _, headers := range [][]tar.Header{
-		{{Name: root + "m/", Typeflag: tar.TypeDir}, {Name: root + "m/a", Typeflag: tar.TypeReg}},
-		{{Name: root + "m/a", Typeflag: tar.TypeSymlink, Linkname: ".."}, {Name: root + "m/a/b", Typeflag: tar.TypeReg}},
-		{{Name: root + "m/../../x", Typeflag: tar.TypeReg}}, {{Name: "/x", Typeflag: tar.TypeReg}},
-		{{Name: root + "m", Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}}, {{Name: root + "m", Typeflag: tar.TypeBlock}},
-	} {
-		var b bytes.Buffer
-		w := tar.NewWriter(&b)
-		for _, h := range headers {
-			must(0, w.WriteHeader(&h))
+// scripted is an archive with an entry for each line: the first letter is its kind,
+// and what stands behind an arrow where a link leads. A name that begins with ~ is
+// one in the folder of the model.
+func scripted(script string) []byte {
+	kinds := map[byte]byte{'d': tar.TypeDir, 'f': tar.TypeReg, 'l': tar.TypeSymlink, 'h': tar.TypeLink, 'b': tar.TypeBlock}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for line := range strings.SplitSeq(script, "\n") {
+		if line == "" || kinds[line[0]] == 0 {
+			continue
 		}
-		must(0, w.Close())
-		f.Add(b.Bytes())
+		name, link, _ := strings.Cut(line[1:], ">")
+		if rest, ok := strings.CutPrefix(name, "~"); ok {
+			name = "var/azureml-app/azureml-models/evil/1/" + rest
+		}
+		// What no archive can hold is left out.
+		_ = w.WriteHeader(&tar.Header{Typeflag: kinds[line[0]], Name: name, Linkname: link, Mode: 0o644})
 	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		dir := must(filepath.EvalSymlinks(t.TempDir()))
-		must(0, os.Mkdir(filepath.Join(dir, "in"), 0o700))
-		in := must(os.OpenRoot(filepath.Join(dir, "in")))
-		defer in.Close()
+	must(0, w.Close())
+	return b.Bytes()
+}
+
+// Whatever the archive, nothing appears outside of the folder, and no link in it
+// leads out of the model.
+func FuzzUnpack(f *testing.F) {
+	for _, script := range []string{"d~m/\nf~m/a", "l~m/a>..\nf~m/a/b", "f~m/../../x", "f/x", "h~m>/etc/passwd", "b~m",
+		"d~m/a/\nl~m/a/b>..\nl~m/c>a/b/../../x", "d~m/b/\nl~m/a>b\nf~m/a/c", "l~m>..", "l~m/a>./b/./c\nd~m/b/\nf~m/b/c"} {
+		f.Add(script)
+	}
+	f.Fuzz(func(t *testing.T, script string) {
+		dir := must(filepath.EvalSymlinks(must(os.MkdirTemp("", ""))))
+		defer func() { must(0, os.RemoveAll(dir)) }()
+		in := filepath.Join(dir, "in")
+		must(0, os.Mkdir(in, 0o700))
+		root := must(os.OpenRoot(in))
+		defer func() { must(0, root.Close()) }()
+		text := scripted(script)
 		u := unpacker{model: Registered{ID: "evil:1", Name: "evil", Version: 1,
-			layer: v1.Descriptor{Size: int64(len(text))}}, root: in, base: "m", links: map[string]bool{}}
+			layer: v1.Descriptor{Size: int64(len(text))}}, root: root, base: "m", links: map[string]bool{}}
 		if err := u.all(t.Context(), bytes.NewReader(text)); err == nil {
-			must(in.Lstat("m"))
+			must(root.Lstat("m"))
 		}
 		equal(t, "beside", names(dir), []string{"in"})
-		must(0, filepath.WalkDir(in.Name(), func(full string, _ fs.DirEntry, err error) error {
-			if aim, gone := filepath.EvalSymlinks(full); gone == nil && !strings.HasPrefix(aim, in.Name()) {
+		must(0, filepath.WalkDir(in, func(full string, d fs.DirEntry, err error) error {
+			aim, gone := filepath.EvalSymlinks(full)
+			if full != in && gone == nil && !strings.HasPrefix(aim+"/", in+"/m/") {
 				t.Errorf("%q leads to %q", full, aim)
 			}
 			return err
 		}))
+	})
+}
+
+// Whatever the archive, an artifact of others becomes a layer whose files are in the
+// model's folder, each once, and whose links stay there.
+func FuzzRepack(f *testing.F) {
+	for _, script := range []string{"fa\nfb/c", "fa\nda", "d./\nf./a", "la/b>..\nlc>a/b/../../x", "la>b\nfa/c", "f../x", "ba"} {
+		f.Add(script)
+	}
+	f.Fuzz(func(t *testing.T, script string) {
+		text := scripted(script)
+		p := pack{model: Model{Name: "m", Version: 1, Path: "oci://x/m"}, base: "m", layers: []packLayer{
+			{Layer: static.NewLayer(text, modelWeights), size: int64(len(text))}}}
+		var out bytes.Buffer
+		if p.write(&out) != nil {
+			return
+		}
+		seen := map[string]bool{}
+		for archive := tar.NewReader(&out); ; {
+			h, err := archive.Next()
+			if err == io.EOF {
+				return
+			}
+			name := strings.TrimSuffix(must(h, err).Name, "/")
+			if seen[name] || !fs.ValidPath(name) || !strings.HasPrefix("var/azureml-app/azureml-models/m/1/", name+"/") &&
+				!strings.HasPrefix(name+"/", "var/azureml-app/azureml-models/m/1/m/") {
+				t.Errorf("%q is in the layer", h.Name)
+			}
+			seen[name] = true
+		}
 	})
 }

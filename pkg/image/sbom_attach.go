@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -83,8 +85,8 @@ func attach(ctx context.Context, img v1.Image, subject name.Digest, o Options) (
 }
 
 // AttachedSBOM returns the SBOM that is attached to an image, whoever made it, or
-// to the environment that it was built upon. If there is none the error is a
-// *NoSBOMError.
+// to the environment that it was built upon, if that is in the same registry. If
+// there is none the error is a *NoSBOMError.
 func AttachedSBOM(ctx context.Context, ref string, o Options) ([]byte, error) {
 	img, subject, err := imageOf(ctx, ref, o)
 	if err != nil {
@@ -94,7 +96,9 @@ func AttachedSBOM(ctx context.Context, ref string, o Options) ([]byte, error) {
 	there, err := attached(ctx, subject, o)
 	if err == nil && there == nil {
 		if subject = environmentOf(img, subject); subject.Name() != image {
-			there, err = attached(ctx, subject, o)
+			if there, err = attached(ctx, subject, o); slices.Contains(hidden(), statusOf(err)) {
+				err = nil
+			}
 		}
 	}
 	if err != nil {
@@ -125,6 +129,12 @@ func AttachedSBOM(ctx context.Context, ref string, o Options) ([]byte, error) {
 		return nil, explain(err, "read", subject.Name())
 	}
 	return out, nil
+}
+
+// hidden is what registries answer for a repository that is not theirs: that of
+// environments may be in a global registry only.
+func hidden() []int {
+	return []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}
 }
 
 // environmentOf is the environment of an image that Package made: beside it, in the

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -217,6 +218,33 @@ func TestAttachSBOM(t *testing.T) {
 				m.Subject.Size == image.Size, m.Layers[0].MediaType), "application/vnd.cyclonedx+json"+
 				"application/vnd.oci.empty.v1+jsontrue trueapplication/vnd.cyclonedx+json")
 			equal(t, "read by oras", string(must(orascontent.FetchAll(t.Context(), repo.Blobs(), m.Layers[0]))) == string(text), true)
+		})
+	}
+}
+
+// Where the environment is a global registry's, nothing is beside the image. What the
+// registry says about a repository that it does not have keeps nobody from a list.
+func TestNoListIsLookedForWhereNoEnvironmentIs(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 401, 403, 404} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			global, reg := newRegistry(t), newRegistry(t)
+			ref := global.push(t, "environments:1", must(mutate.AppendLayers(empty.Image, environmentLayers(t)...)))
+			must(AttachSBOM(t.Context(), ref, options()))
+			version := must(Package(t.Context(), Source{Environment: ref}, reg.host+"/ml/diabetes", options())).Reference
+			reg.fail(func(w http.ResponseWriter, r *http.Request) bool {
+				refused := status > 0 && strings.HasPrefix(r.URL.Path, "/v2/ml/environments/")
+				if refused {
+					w.WriteHeader(status)
+				}
+				return refused
+			})
+			_, err := AttachedSBOM(t.Context(), version, options())
+			equal(t, "error", err, "no list of packages is attached to "+version+
+				": make one of its layers with kubectl aml sbom "+version)
+			text := string(must(MakeSBOM(t.Context(), version, options())))
+			equal(t, "made of the layers", strings.Contains(text, `"pkg:pypi/numpy@2.1.0"`), true)
 		})
 	}
 }
