@@ -6,6 +6,7 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -275,7 +276,7 @@ func FuzzRepack(f *testing.F) {
 		seen := map[string]bool{}
 		for archive := tar.NewReader(&out); ; {
 			h, err := archive.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			name := strings.TrimSuffix(must(h, err).Name, "/")

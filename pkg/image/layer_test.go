@@ -62,6 +62,32 @@ func TestManyFilesComeBackAsTheyWere(t *testing.T) {
 	equal(t, "digest", archived(t, got).digest, r.layer.Digest)
 }
 
+func TestAHundredThousandFilesAreALayer(t *testing.T) {
+	t.Parallel()
+	const count, folders = 100_000, 100
+	first := map[string]string{}
+	for i := range folders {
+		first[fmt.Sprintf("m/%d/%d", i, i)] = "text"
+	}
+	dir := filepath.Join(write(t, first), "m")
+	for i := folders; i < count; i++ {
+		folder := filepath.Join(dir, fmt.Sprint(i%folders))
+		must(0, os.Link(filepath.Join(folder, fmt.Sprint(i%folders)), filepath.Join(folder, fmt.Sprint(i))))
+	}
+	l := archived(t, dir)
+	// A header and a block for each file, a header for each folder and the six above, and the end.
+	equal(t, "size", l.size, 512*(2*count+folders+6+2))
+	stream := must(l.Compressed())
+	defer func() { must(0, stream.Close()) }()
+	files, seen := tar.NewReader(stream), 0
+	for h, err := files.Next(); err == nil; h, err = files.Next() {
+		if h.Typeflag == tar.TypeReg {
+			seen++
+		}
+	}
+	equal(t, "files", seen, count)
+}
+
 func TestNamesInMessagesAreOneLine(t *testing.T) {
 	t.Parallel()
 	dir, src := project(t)

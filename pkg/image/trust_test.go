@@ -7,9 +7,11 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -53,6 +55,17 @@ func TestRegistriesOfOwnAuthorities(t *testing.T) {
 			}
 		})
 	}
+	wrapped := options()
+	wrapped.CAFiles = []string{filepath.Join(dir, "ca.pem")}
+	var passed atomic.Int32
+	wrapped.Wrap = func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			passed.Add(1)
+			return next.RoundTrip(r)
+		})
+	}
+	_, err := Resolve(t.Context(), host+"/x:1", wrapped)
+	equal(t, "behind a folder of images", []any{statusOf(err), passed.Load() > 0}, []any{404, true})
 	o := options()
 	o.CAFiles, o.Transport = []string{filepath.Join(dir, "ca.pem")}, roundTripper(nil)
 	equal(t, "error", o.Check(), "CA files cannot be added to a transport of type image.roundTripper")
