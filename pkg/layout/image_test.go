@@ -113,8 +113,8 @@ func TestWhatIsWrongWithALayoutIsTold(t *testing.T) {
 	l, models, file := shop(t)
 	must(models.Register(t.Context(), "sentiment", file, image.ModelInfo{}))
 	_, err := models.Find(t.Context(), "bert", 0)
-	equal(t, "no model", err, `no model "bert" is registered in layout.localhost: register it, or write `+
-		"NAME:VERSION=PATH to take a file")
+	equal(t, "no model", err, `no model "bert" is registered in layout.localhost: correct the name, `+
+		"or register it")
 	_, err = image.Resolve(t.Context(), Host+"/environments:2", models.Options)
 	equal(t, "no image", err, "cannot look up layout.localhost/environments:2: there is no such image (404): correct the "+
 		"name and the tag, or push the image first")
