@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -109,8 +110,12 @@ func unanswered(address string, certified bool, err error) string {
 	case strings.Contains(text, "tls:"), strings.Contains(text, "x509"), strings.Contains(text, "certificate"):
 		return address + " and this machine do not trust each other: " + text + ": name the folder with the " +
 			"certificates for it"
-	case !certified && text == "EOF":
-		return address + " broke the connection off, as one does that wants TLS: name the folder with the certificates for it"
+	case text == "EOF", strings.HasSuffix(text, syscall.EPIPE.Error()), strings.HasSuffix(text, syscall.ECONNRESET.Error()):
+		why := "as one does that wants TLS"
+		if certified {
+			why = "as one does that does not trust this machine's certificate"
+		}
+		return address + " broke the connection off, " + why + ": name the folder with the certificates for it"
 	case strings.HasPrefix(text, "unknown service"):
 		return "what answers at " + address + " is no BuildKit: correct the address: " + text
 	default:

@@ -5,6 +5,8 @@ package build
 
 import (
 	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -12,8 +14,9 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
 
-// bases are the images that a Dockerfile starts from, as it names them, with
-// its ARGs replaced. A Dockerfile that is wrong has none: the builder tells it.
+// bases are the images that a Dockerfile starts from or takes files of, as it names
+// them, with its ARGs replaced. A Dockerfile that is wrong has none: the builder
+// tells it.
 func bases(dockerfile string, arguments map[string]string) []string {
 	parsed, err := parser.Parse(strings.NewReader(dockerfile))
 	if err != nil {
@@ -39,11 +42,33 @@ func bases(dockerfile string, arguments map[string]string) []string {
 	var found []string
 	for _, stage := range stages {
 		image, _, err := words.ProcessWord(stage.BaseName, known)
-		if err == nil && image != "" && !names[strings.ToLower(image)] {
-			found = append(found, image)
+		if err != nil {
+			image = ""
+		}
+		for _, image := range append([]string{image}, lenders(stage)...) {
+			_, number := strconv.Atoi(image)
+			if image != "" && number != nil && !names[strings.ToLower(image)] && !slices.Contains(found, image) {
+				found = append(found, image)
+			}
 		}
 		if stage.Name != "" {
 			names[strings.ToLower(stage.Name)] = true
+		}
+	}
+	return found
+}
+
+// lenders are the images and stages that the steps of a stage take files of.
+func lenders(stage instructions.Stage) []string {
+	var found []string
+	for _, command := range stage.Commands {
+		switch c := command.(type) {
+		case *instructions.CopyCommand:
+			found = append(found, c.From)
+		case *instructions.RunCommand:
+			for _, mount := range instructions.GetMounts(c) {
+				found = append(found, mount.From)
+			}
 		}
 	}
 	return found

@@ -21,6 +21,8 @@ func TestBases(t *testing.T) {
 		"an argument":        {"ARG V=1\nFROM a:${V}", nil, []string{"a:1"}},
 		"an argument given":  {"ARG V=1\nFROM a:${V}", map[string]string{"V": "2"}, []string{"a:2"}},
 		"an argument of one": {"ARG V=1\nARG I=a:$V\nFROM $I", nil, []string{"a:1"}},
+		"files of an image":  {"FROM a\nCOPY --from=h:5/c /x /y\nRUN --mount=from=d,target=/d x", nil, []string{"a", "h:5/c", "d"}},
+		"files of a stage":   {"FROM a AS Build\nFROM c\nCOPY --from=build /x /y\nCOPY --from=0 /x /y\nCOPY --from=c /x /y", nil, []string{"a", "c"}},
 		"what is no file":    {"RUNN", nil, nil},
 		"a syntax and a digest": {"# syntax=docker/dockerfile:1\nFROM h:5/a@sha256:" +
 			"1111111111111111111111111111111111111111111111111111111111111111", nil,
