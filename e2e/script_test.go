@@ -41,7 +41,7 @@ func TestAScriptForAzureMLRunsWithTheNameOfTheToolReplaced(t *testing.T) {
 		`200 {"model": "plain", "letters": 10}` + "\n",
 		`{"model": "plain", "letters": 10}` + "\n",
 		"Healthy\t2\tvision\tfinal\tis it good or bad?\tAKS\ttrue\n",
-		`200 {"model": "`, // a replica that goes still answers, until the routers have forgotten it
+		`200 {"model": "better", "letters": 10}` + "\n",
 		"401 missing or wrong key",
 		`200 {"model": "better", "letters": 10}` + "\n",
 		"moods\n",

@@ -30,6 +30,9 @@ type pods struct {
 	mu sync.Mutex
 	// starting are the versions whose pods do not get ready.
 	starting map[string]bool
+	// before has versions to whose old replica the router sends requests too, for
+	// as many looks more.
+	before map[string]int
 	// looked is called at each look at the Deployments. It cannot ask the cluster.
 	looked func()
 }
@@ -38,7 +41,7 @@ type pods struct {
 func withPods(t *testing.T) (*world, *pods) {
 	t.Helper()
 	w := newWorld(t)
-	p := &pods{w: w, starting: map[string]bool{}}
+	p := &pods{w: w, starting: map[string]bool{}, before: map[string]int{}}
 	c := w.cluster.Clientset
 	c.PrependReactor("list", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
 		p.mu.Lock()
@@ -132,7 +135,7 @@ func (p *pods) podsOf(d appsv1.Deployment) []corev1.Pod {
 	}
 	for i := range *d.Spec.Replicas {
 		pod := corev1.Pod{ObjectMeta: owned(p.replicaSet(d).ObjectMeta, fmt.Sprintf("%s-%d", d.Name, i)),
-			Status: corev1.PodStatus{Phase: corev1.PodRunning,
+			Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIPs: []corev1.PodIP{{IP: fmt.Sprintf("10.0.0.%d", 1+i)}},
 				Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}}}
 		pod.Labels = maps.Clone(d.Spec.Template.Labels)
 		list = append(list, pod)
@@ -156,12 +159,33 @@ func (p *pods) says(endpoint, path string) string {
 		}
 		return lines.String()
 	}
+	if path == "/-/replicas" {
+		return p.replicas()
+	}
 	var cm corev1.ConfigMap
 	if err := p.w.object("ConfigMap/"+endpoint+"-router", &cm); err != nil {
 		return err.Error()
 	}
 	hash, _ := json.Marshal(map[string]string{"hash": cm.Annotations["kubectl-aml/config-hash"]})
 	return string(hash)
+}
+
+// replicas are those that the router sends to, one of each version and what is
+// left of it from before.
+func (p *pods) replicas() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	const cluster, host = `{"name":%q,"host_statuses":[%s]}`, `{"address":{"socket_address":{"address":%q}}}`
+	clusters := []string{fmt.Sprintf(cluster, "_other", fmt.Sprintf(host, "127.0.0.1"))}
+	for version, looks := range p.before {
+		hosts := fmt.Sprintf(host, "10.0.0.1")
+		if looks > 0 {
+			p.before[version] = looks - 1
+			hosts += "," + fmt.Sprintf(host, "10.9.9.9")
+		}
+		clusters = append(clusters, fmt.Sprintf(cluster, version, hosts))
+	}
+	return `{"cluster_statuses":[` + strings.Join(clusters, ",") + `]}`
 }
 
 // answer is a response of a pod.

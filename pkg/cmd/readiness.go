@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
@@ -87,8 +88,9 @@ func (w revision) reach(ctx context.Context, version string, timeout time.Durati
 }
 
 // served returns when the router and the versions are ready, the routers run
-// what the cluster holds, and reach all of the versions that have replicas; or
-// when the versions are ready and the gateway has taken the route up.
+// what the cluster holds, and send to the newest replicas of all the versions
+// that have any; or when the versions are ready and the gateway has taken the
+// route up.
 func (w revision) served(ctx context.Context, schedulingGrace time.Duration, versions ...string) error {
 	byGateway, err := w.byGateway(ctx)
 	if err != nil {
@@ -106,16 +108,40 @@ func (w revision) served(ctx context.Context, schedulingGrace time.Duration, ver
 		return err
 	}
 	for _, version := range versions {
-		at, err := w.look(ctx, version)
-		if err != nil {
-			return err
-		}
-		if at.Desired == 0 {
-			continue
-		}
-		if err := w.reach(ctx, version, rollout.DefaultConfirmTimeout); err != nil {
+		if err := w.taken(ctx, version); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// taken returns when every router reaches the version, if it has replicas, and
+// sends what is new to those of its newest revision only.
+func (w revision) taken(ctx context.Context, version string) error {
+	at, err := w.look(ctx, version)
+	if err != nil || at.Desired == 0 {
+		return err
+	}
+	if err := w.reach(ctx, version, rollout.DefaultConfirmTimeout); err != nil {
+		return err
+	}
+	w.forget(ctx, version)
+	return nil
+}
+
+// forget returns when no router sends requests to replicas of the version that
+// are not of its newest revision. The version serves as it is, so what keeps
+// routers from that is told and fails nothing.
+func (w revision) forget(ctx context.Context, version string) {
+	err := rollout.Forget(ctx, rollout.ForgetOptions{
+		Senders: rollout.NewSenders(w.session.Kube, w.session.Namespace, w.name), Version: version, Clock: w.Clock,
+		Current: func(ctx context.Context) ([]netip.Addr, error) {
+			snapshot, err := status.Collect(ctx, w.session.Kube, w.session.Namespace, w.name)
+			return snapshot.Addresses(version), err
+		},
+		Report: func(line string) { w.tell("%s", line) },
+	})
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		w.tell("note: %v", err)
+	}
 }

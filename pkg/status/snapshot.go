@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 
@@ -142,6 +143,29 @@ func (s Snapshot) pods(set *appsv1.ReplicaSet) []*corev1.Pod {
 	}
 	slices.SortFunc(owned, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return owned
+}
+
+// Addresses are those of the pods of a version's newest ReplicaSet: of all that
+// run what the version is now, also if they are about to end.
+func (s Snapshot) Addresses(version string) []netip.Addr {
+	d := s.deployment(version)
+	if d == nil {
+		return nil
+	}
+	var all []netip.Addr
+	for _, set := range s.replicaSets(d) {
+		if revision(set) != revision(d) {
+			continue
+		}
+		for _, pod := range s.pods(set) {
+			for _, at := range pod.Status.PodIPs {
+				if ip, err := netip.ParseAddr(at.IP); err == nil {
+					all = append(all, ip)
+				}
+			}
+		}
+	}
+	return all
 }
 
 // eventsOf returns the events of a pod, the latest first.

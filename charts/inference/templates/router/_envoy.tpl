@@ -100,6 +100,8 @@ resources:
             domains: ["*"]
             routes:
             - {match: {path: /metrics}, route: {cluster: _admin, prefix_rewrite: "/stats/prometheus?usedonly"}}
+            # Which replicas requests are sent to: the clusters that are versions, with the addresses that DNS gave.
+            - {match: {path: /-/replicas}, route: {cluster: _admin, prefix_rewrite: "/clusters?format=json&filter=^[a-z][-a-z0-9]*$"}}
             - match: {path: /-/wait}
               direct_response: {status: 200}
               typed_per_filter_config:
