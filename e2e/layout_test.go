@@ -14,7 +14,8 @@ import (
 
 // With no registry named, environments, models and images are in a folder, and
 // the nodes get the images from there. The example runs as it stands, but for its
-// base. After it, a change of the code sends no layer that the nodes have.
+// base. After it, a change of the code sends no layer that the nodes have, also not
+// for a model that is mounted then.
 func TestNoRegistryIsNeededOnKind(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
@@ -25,9 +26,9 @@ func TestNoRegistryIsNeededOnKind(t *testing.T) {
 	code, err := os.ReadFile(script)
 	must(t, err)
 	must(t, os.WriteFile(script, bytes.Replace(code, []byte(`{"good"`), []byte(`{"better"`), 1), 0o600))
-	r := s.ok("deploy", "words", "-m", "words:1", "--relative-to-file",
+	r := s.ok("deploy", "words", "-m", "words:1", "--model-mount", "volume", "--relative-to-file",
 		"--inference-config", filepath.Join(folder, "inferenceconfig.json"))
-	if !strings.Contains(r.err, "(0.0 MB in ") || !strings.Contains(r.err, "(2 blobs sent, ") {
+	if !strings.Contains(r.err, "(0.0 MB in ") || !strings.Contains(r.err, "(3 blobs sent, ") {
 		t.Errorf("a change of the code sent more than that:\n%s", r.err)
 	}
 	if got := s.ok("invoke", "words", "-d", `{"text": "a fine day"}`).out; got != `{"better": 1}`+"\n" {

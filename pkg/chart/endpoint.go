@@ -58,6 +58,7 @@ func (v VersionValues) version() endpoint.Version {
 		Traffic:         v.Traffic,
 		Mirror:          v.Mirror,
 		Image:           v.Image,
+		ModelImage:      v.ModelImage,
 		EntryScript:     v.EntryScript,
 		SourceDirectory: v.SourceDirectory,
 		ModelDir:        v.ModelDir,
@@ -95,7 +96,8 @@ func (v VersionValues) with(m endpoint.Version) VersionValues {
 	v.AboutValues = about(m.About)
 	v.Models = append([]string{}, m.Models...)
 	v.Traffic, v.Mirror = m.Traffic, m.Mirror
-	v.Image, v.EntryScript, v.SourceDirectory, v.ModelDir = m.Image, m.EntryScript, m.SourceDirectory, m.ModelDir
+	v.Image, v.ModelImage, v.ModelDir = m.Image, m.ModelImage, m.ModelDir
+	v.EntryScript, v.SourceDirectory = m.EntryScript, m.SourceDirectory
 	v.Env, v.Workers = texts(m.Env), max(m.Workers, 1)
 	v.Resources = ResourceValues{
 		Requests: amounts(m.Resources.CPU, m.Resources.Memory),

@@ -69,6 +69,13 @@ func TestRulesOfTheChart(t *testing.T) {
 			want: head + `controlVersion: there is no version "red": name one of the versions (blue) ` +
 				`or leave it empty`,
 		},
+		"the models of an image are in its folder": {
+			values: "{defaultVersion: blue, versions: {blue: {image: i, modelImage: m}, green: {image: i, modelImage: m, " +
+				"modelDir: /var/azureml-app/azureml-models/bert/1}, red: {image: i, modelImage: m, modelDir: /var/azureml-app/azureml-models-2}}}",
+			want: head + "versions.blue.modelDir: the models of modelImage are mounted at /var/azureml-app/azureml-models: " +
+				"set it to that folder, or to the one of a model in it\n- versions.red.modelDir: the models of modelImage are mounted " +
+				"at /var/azureml-app/azureml-models: set it to that folder, or to the one of a model in it",
+		},
 		"an open endpoint has no keys": {
 			values: "{auth: {mode: none, existingSecret: s}, defaultVersion: blue, versions: {blue: {image: i}}}",
 			want: head + "auth.existingSecret: an endpoint with auth.mode none has no keys: leave it empty, " +
@@ -194,6 +201,25 @@ func TestRulesOfTheChart(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestAModelImageNeedsAKubernetesThatMountsIt(t *testing.T) {
+	t.Parallel()
+	values := map[string]any{"defaultVersion": "blue", "versions": map[string]any{"blue": map[string]any{
+		"image": "i", "modelImage": "m", "modelDir": "/var/azureml-app/azureml-models"}}}
+	for server, want := range map[string]string{
+		"v1.33.0": "", "v1.35.2-gke.100": "",
+		"v1.32.9": "render endpoint sentiment: the values cannot be used:\n- versions.blue.modelImage: Kubernetes v1.32.9 cannot " +
+			"mount a folder of an image: use 1.35 or newer, or an image with the models in it and no modelImage",
+	} {
+		got := ""
+		if _, err := chart.Render(values, chart.RenderOptions{Name: "sentiment", KubeVersion: server}); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %s\nwant %s", server, got, want)
+		}
 	}
 }
 

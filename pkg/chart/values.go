@@ -43,6 +43,7 @@ type VersionValues struct {
 	Traffic         float64           `json:"traffic"`
 	Mirror          float64           `json:"mirror"`
 	Image           string            `json:"image"`
+	ModelImage      string            `json:"modelImage"`
 	ImagePullPolicy string            `json:"imagePullPolicy"`
 	Command         []string          `json:"command"`
 	Protocol        string            `json:"protocol"`

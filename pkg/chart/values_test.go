@@ -69,7 +69,8 @@ func TestAnEndpointSurvivesTheWayThroughValues(t *testing.T) {
 		Versions: map[string]endpoint.Version{
 			"blue": {
 				About: about("blue"), Models: []string{"diabetes:1"},
-				Traffic: 79.5, Image: "registry.example/diabetes@sha256:0", EntryScript: "src/score.py",
+				Traffic: 79.5, Image: "registry.example/diabetes@sha256:0", ModelImage: "registry.example/diabetes@sha256:1",
+				EntryScript:     "src/score.py",
 				SourceDirectory: "src", ModelDir: "/var/azureml-app/azureml-models/diabetes/1",
 				Env:         map[string]string{"LEVEL": "3"},
 				Workers:     2,

@@ -21,6 +21,9 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	if err != nil {
 		return err
 	}
+	if err := o.admitModelVolume(ctx, p, f); err != nil {
+		return err
+	}
 	var nodes *nodes
 	if dryRun == release.DryRunNone {
 		if nodes, err = o.nodesFor(cmp.Or(f.image, f.registry)); err != nil {
@@ -33,12 +36,12 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 			return err
 		}
 		p.version.Image = pinned
-		return nodes.load(ctx, o, pinned, opts)
+		return nodes.loadVersion(ctx, o, p.version, opts)
 	}
 	if err := o.pack(ctx, p, f, opts, dryRun != release.DryRunNone); err != nil {
 		return err
 	}
-	return nodes.load(ctx, o, p.version.Image, opts)
+	return nodes.loadVersion(ctx, o, p.version, opts)
 }
 
 // pack makes the image of code and models, with the environment if that is
@@ -50,7 +53,7 @@ func (o *options) pack(ctx context.Context, p *plan, f *deployFlags, opts image.
 		return err
 	}
 	if p.source.Environment == "" {
-		p.version.Image = unbuilt(f.path(p.endpoint))
+		p.unmade(f.path(p.endpoint))
 		o.tell("image: the environment is in no registry and is not built in a dry run: zeros stand for the image's digest")
 		return nil
 	}
@@ -65,15 +68,16 @@ func (o *options) pack(ctx context.Context, p *plan, f *deployFlags, opts image.
 	if made.Ignored > 0 && made.IgnoreFile != "" {
 		o.tell("image: %s keeps %d files and folders out", made.IgnoreFile, made.Ignored)
 	}
+	if made.ModelImage != "" {
+		o.tell("image: the models are mounted from %s", made.ModelImage)
+	}
 	if dry {
 		o.tell("image: %s, which is not pushed in a dry run", made.Reference)
 	} else {
 		o.tell("image: %s (%d blobs sent, %d there already, %.1f s)", made.Reference, made.Uploaded, made.Skipped,
 			o.Clock.Since(start).Seconds())
 	}
-	p.version.Image = made.Reference
-	p.version.EntryScript, p.version.SourceDirectory = made.EntryScript, made.SourceDirectory
-	p.version.ModelDir, p.version.Models = made.ModelDir, append([]string{}, made.Models...)
+	p.made(made)
 	return nil
 }
 

@@ -25,6 +25,7 @@ func (p *plan) modelsOf(o *options, f *deployFlags) error {
 		p.source.Models = append(p.source.Models, m)
 	}
 	p.source.Registry = f.registry
+	findings = append(findings, p.mountModels(f))
 	if f.image == "" {
 		findings = append(findings, image.Check(p.source))
 	}

@@ -42,6 +42,9 @@ type plan struct {
 	// delta is what changes of a version that is there; nil for a version that
 	// is described in full.
 	delta *amlv1.DeploymentConfig
+	// kept is the version whose models stay as they are, in a volume, while its code
+	// changes; nil if they are packed.
+	kept *endpoint.Version
 	// keepImage leaves image and code of a version that is there.
 	keepImage bool
 	// accelerator is nil to keep that of a version that is there.
@@ -123,7 +126,8 @@ func (p *plan) versionFor(
 // repacked is old with the image, code and variables of another.
 func repacked(old, v endpoint.Version) endpoint.Version {
 	old.Image, old.EntryScript, old.SourceDirectory = v.Image, v.EntryScript, v.SourceDirectory
-	old.ModelDir, old.Models, old.Env, old.Workers = v.ModelDir, v.Models, v.Env, v.Workers
+	old.ModelImage, old.ModelDir, old.Models = v.ModelImage, v.ModelDir, v.Models
+	old.Env, old.Workers = v.Env, v.Workers
 	return old
 }
 

@@ -24,6 +24,7 @@ type sourceFlags struct {
 	entryScript, sourceDirectory  string
 	environmentImage              string
 	image                         string
+	modelMount                    string
 	// relativeToFile takes paths in a file from the file's folder.
 	relativeToFile bool
 	// fields and environment go before the files, with the flags of Azure ML.
@@ -69,6 +70,7 @@ func (s *sourceFlags) addImage(c *cobra.Command, getenv func(string) string) {
 			"has everything, else $AML_ENVIRONMENT_IMAGE, else the environment that the inference config describes)")
 	defaultTold(c, "environment-image")
 	s.builderFlags.add(c, getenv)
+	s.addModelMount(c)
 	f.BoolVar(&s.relativeToFile, "relative-to-file", false, "Take the paths in a config file from the file's folder; "+
 		"Azure ML took them from the working directory")
 	f.StringVar(&s.image, "image", "", "Ready image to deploy as it is, instead of code and models")
@@ -94,7 +96,7 @@ func (o *options) plan(name string, f *deployFlags) (*plan, error) {
 
 // check refuses flags that do not go together, and those that cannot be right.
 func (f *deployFlags) check(o *options) error {
-	errs := []error{f.registryFlags.check(o)}
+	errs := []error{f.registryFlags.check(o), f.checkModelMount()}
 	refuse := func(text string) { errs = append(errs, usageError{errors.New(text)}) }
 	if f.image != "" && len(f.models)+len(f.modelMetadata) > 0 {
 		refuse("--image brings its model with it: leave out --model, or the image")

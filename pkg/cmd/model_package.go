@@ -77,7 +77,7 @@ func (p *packageFlags) addPackageSources(c *cobra.Command, getenv func(string) s
 	p.addSources(c, getenv)
 	p.addOldForm(c)
 	p.fields.inference = p.fields.addAll(c, amlv1.InferenceFields(), func(amlv1.Field) bool { return true })
-	for _, other := range []string{"image", "deploy-config-file"} { // of deployments
+	for _, other := range []string{"image", "deploy-config-file", "model-mount"} { // of deployments
 		_ = c.Flags().MarkHidden(other) // the only error is a flag that is not there
 	}
 }
@@ -85,8 +85,8 @@ func (p *packageFlags) addPackageSources(c *cobra.Command, getenv func(string) s
 func (p *packageFlags) checkPackage(o *options) error {
 	errs := []error{p.registryFlags.check(o), p.builderFlags.check()}
 	refuse := func(text string) { errs = append(errs, usageError{errors.New(text)}) }
-	if p.image != "" || p.deployConfig != "" {
-		refuse("--image and --deploy-config-file are of a deployment, and nothing is deployed: leave them out")
+	if p.image != "" || p.deployConfig != "" || p.modelMount != "" {
+		refuse("--image, --deploy-config-file and --model-mount are of a deployment, and nothing is deployed: leave them out")
 	}
 	if len(p.models)+len(p.modelMetadata) == 0 {
 		refuse("no model: give --model as NAME:VERSION, or as a file with NAME:VERSION=PATH")

@@ -31,7 +31,7 @@ func TestModelPackage(t *testing.T) {
 		"a folder with a label": {"-m model.txt -es score.py --output-path x -il v1", "",
 			"--image-name and --image-label are of an image, and --output-path writes a folder: leave one out"},
 		"a ready image": {"-m model.txt -es score.py --image x/y:1", "",
-			"--image and --deploy-config-file are of a deployment, and nothing is deployed: leave them out"},
+			"--image, --deploy-config-file and --model-mount are of a deployment, and nothing is deployed: leave them out"},
 	} {
 		r := w.run(append([]string{"model", "package"}, strings.Fields(c.args)...)...)
 		if got := w.plain(r.out); got != c.out || !strings.Contains(r.err, c.err) || (r.code != 0) != (c.err != "") {

@@ -152,7 +152,7 @@ func (u *updateFlags) checkUpdate(o *options, c *cobra.Command) error {
 		return errNothing
 	case u.image != "" || u.hasCode():
 		return u.check(o)
-	case len(u.models)+len(u.modelMetadata) > 0 || u.hasParts():
+	case len(u.models)+len(u.modelMetadata) > 0 || u.modelMount != "" || u.hasParts():
 		return u.partsError()
 	}
 	return nil
@@ -246,11 +246,8 @@ func (o *options) rebuild(
 	if p.keepImage {
 		return nil
 	}
-	if len(u.models)+len(u.modelMetadata) == 0 && u.image == "" {
-		if err := registered(p.versionName, now.Models); err != nil {
-			return err
-		}
-		u.models = now.Models
+	if err := p.keepModels(&u.deployFlags, now); err != nil {
+		return err
 	}
 	p.version.Workers, p.variables = now.Workers, now.Env
 	if u.image != "" {

@@ -61,9 +61,9 @@ func (c Change) String() string {
 		return fmt.Sprintf("version %s %s", c.Version, c.Action)
 	case c.Before == "" && c.After == "":
 		what = fmt.Sprintf("%s %s", what, c.Action)
-	case c.Field == "image":
+	case c.Field == "image" || c.Field == "modelImage":
 		before, after := shortImages(c.Before, c.After)
-		what = fmt.Sprintf("image %s → %s", before, after)
+		what = fmt.Sprintf("%s %s → %s", what, before, after)
 	default:
 		what = fmt.Sprintf("%s %s → %s", what, orNone(c.Before), orNone(c.After))
 	}
@@ -140,6 +140,7 @@ func (v Version) fields() []field {
 		{"mirror", FormatPercent(v.Mirror) + "%", false},
 		{"models", strings.Join(v.Models, " "), false},
 		{"image", v.Image, true},
+		{"modelImage", v.ModelImage, true},
 		{"entryScript", v.EntryScript, true},
 		{"sourceDirectory", v.SourceDirectory, true},
 		{"modelDir", v.ModelDir, true},

@@ -62,6 +62,7 @@ func TestChangesAreToldInOneLineEach(t *testing.T) {
 		"auth":               {func(e e, _ v) { e.Auth.Mode = endpoint.AuthNone }, []string{"auth key → none!"}},
 		"purpose":            {func(e e, _ v) { e.Purpose = endpoint.FastProd }, []string{"purpose DevTest → FastProd!"}},
 		"image by digest":    {func(_ e, v v) { v.Image = "registry.example/diabetes@sha256:0123456789abcdef" }, []string{"version green: image sha256:0 → sha256:0123456789ab!"}},
+		"models apart":       {func(_ e, v v) { v.ModelImage = "registry.example/diabetes@sha256:0123456789abcdef" }, []string{"version green: modelImage none → registry.example/diabetes@sha256:0123456789ab!"}},
 		"another repository": {func(_ e, v v) { v.Image = "registry.example/other:1" }, []string{"version green: image registry.example/diabetes@sha256:0 → registry.example/other:1!"}},
 		"model":              {func(_ e, v v) { v.Models = []string{"diabetes:1", "local/w:1"} }, []string{"version green: models none → diabetes:1 local/w:1"}},
 		"limits": {func(_ e, v v) {

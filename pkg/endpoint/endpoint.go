@@ -23,6 +23,10 @@ const MaxVersions = 6
 // another.
 const FromFile = "local/"
 
+// ModelsRoot is the folder in the container that the models are under, each in
+// NAME/VERSION.
+const ModelsRoot = "/var/azureml-app/azureml-models"
+
 // AuthMode says how callers of an endpoint prove who they are.
 type AuthMode string
 
@@ -83,8 +87,8 @@ type Auth struct {
 // traffic.
 type Version struct {
 	About
-	// Models are those in the image, as NAME:VERSION, with FromFile before one
-	// that is not registered.
+	// Models are those in the image, or in ModelImage, as NAME:VERSION, with FromFile
+	// before one that is not registered.
 	Models []string
 	// Traffic is the percentile declared for this version, 0 to 100. What the
 	// default version really gets is told by Endpoint.Effective.
@@ -93,7 +97,10 @@ type Version struct {
 	// whose answers nobody sees. A version with traffic gets none.
 	Mirror float64
 
-	Image           string
+	Image string
+	// ModelImage is an image with nothing but the models, which is mounted at
+	// ModelsRoot; empty for models that are in Image.
+	ModelImage      string
 	EntryScript     string
 	SourceDirectory string
 	ModelDir        string

@@ -116,6 +116,10 @@ func (v Version) validate() error {
 	if v.Image == "" {
 		findings = append(findings, errors.New("has no image"))
 	}
+	if v.ModelImage != "" && !strings.HasPrefix(v.ModelDir+"/", ModelsRoot+"/") {
+		findings = append(findings, fmt.Errorf("model directory %q is not in the model image, which is mounted at %s: "+
+			"write that folder, or the one of a model in it", v.ModelDir, ModelsRoot))
+	}
 	return errors.Join(findings...)
 }
 

@@ -22,12 +22,7 @@ const baseDigest = "org.opencontainers.image.base.digest"
 // the working directory and the variables that the chart sets too, and serves.
 func assemble(base v1.Image, pinned string, variables map[string]string, about Image, layers []addition,
 ) (v1.Image, error) {
-	var adds []mutate.Addendum
-	for _, l := range layers {
-		adds = append(adds, mutate.Addendum{Layer: l.Layer, MediaType: l.mediaType, History: v1.History{
-			Created: v1.Time{Time: fixedTime()}, CreatedBy: createdBy + l.name}})
-	}
-	img, err := mutate.Append(base, adds...)
+	img, err := mutate.Append(base, addenda(layers)...)
 	if err != nil {
 		return nil, err
 	}

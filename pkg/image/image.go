@@ -23,7 +23,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"k8s.io/utils/clock"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/amlv1"
@@ -45,6 +44,9 @@ type Source struct {
 	// Variables are set in the image; those that code and models decide are not
 	// changed by them.
 	Variables map[string]string
+	// ModelVolume puts the models into an image of their own, to be mounted as a
+	// volume, instead of into that of the code.
+	ModelVolume bool
 }
 
 // Options say how to reach the registries. The zero Options are fit for use.
@@ -75,12 +77,16 @@ type Options struct {
 type Image struct {
 	// Reference is REPOSITORY@sha256:DIGEST.
 	Reference string
+	// ModelImage is that of the models, in the same repository, if they have one
+	// of their own. Their folder in it is endpoint.ModelsRoot.
+	ModelImage string
 	// Environment is the image built upon, by digest.
 	Environment string
-	// Layers are those added to the environment: the models, then the code.
+	// Layers are those added to the environment, and those of the models' own
+	// image: the models, then the code.
 	Layers []Layer
 	// Uploaded and Skipped count all blobs, those of the environment and the
-	// image's config too. Skipped ones were in the registry already.
+	// images' configs too. Skipped ones were in the registry already.
 	Uploaded, Skipped int
 	// EntryScript, SourceDirectory and ModelDir are the values of
 	// AZUREML_ENTRY_SCRIPT, AZUREML_SOURCE_DIRECTORY and AZUREML_MODEL_DIR. The
@@ -123,11 +129,17 @@ func Package(ctx context.Context, src Source, repository string, o Options) (Ima
 		return Image{}, err
 	}
 	out := m.about
+	o.log("pushing to " + m.repo.Name())
+	if m.models != nil {
+		if out.ModelImage, err = push(ctx, m.repo, m.models, o, m.traffic); err != nil {
+			return Image{}, err
+		}
+	}
 	out.Reference, err = push(ctx, m.repo, m.image, o, m.traffic)
 	if err != nil {
 		return Image{}, err
 	}
-	if out.Uploaded, out.Skipped, err = m.traffic.counts(m.image); err != nil {
+	if out.Uploaded, out.Skipped, err = m.traffic.counts(m.images()...); err != nil {
 		return Image{}, err
 	}
 	for _, l := range m.layers {
@@ -144,22 +156,42 @@ func Describe(ctx context.Context, src Source, repository string, o Options) (Im
 	if err != nil {
 		return Image{}, err
 	}
-	digest, err := m.image.Digest()
+	out := m.about
+	if out.Reference, err = m.reference(m.image); err == nil && m.models != nil {
+		out.ModelImage, err = m.reference(m.models)
+	}
 	if err != nil {
 		return Image{}, explain(err, "read", src.Environment)
 	}
-	out := m.about
-	out.Reference = pinned(m.repo.Digest(digest.String()), digest)
 	return out, nil
 }
 
 // composed is an image that is not pushed yet.
 type composed struct {
-	about   Image
-	image   v1.Image
+	about Image
+	image v1.Image
+	// models is nil unless they have an image of their own.
+	models  v1.Image
 	layers  []addition
 	repo    name.Repository
 	traffic *countingTransport
+}
+
+// images are all that are pushed.
+func (m composed) images() []v1.Image {
+	if m.models == nil {
+		return []v1.Image{m.image}
+	}
+	return []v1.Image{m.models, m.image}
+}
+
+// reference is what one of them is called once it is pushed.
+func (m composed) reference(img v1.Image) (string, error) {
+	digest, err := img.Digest()
+	if err != nil {
+		return "", err
+	}
+	return pinned(m.repo.Digest(digest.String()), digest), nil
 }
 
 // compose reads the files and the environment and makes the image of them.
@@ -180,11 +212,18 @@ func compose(ctx context.Context, src Source, repository string, o Options) (com
 	if err := plan.resolve(ctx, src.Registry, o); err != nil {
 		return m, err
 	}
-	if m.layers, err = addLayers(ctx, plan.contents, base, m.repo, o, m.traffic); err != nil {
-		return m, err
-	}
 	m.about = plan.image
 	m.about.Environment = pinned
+	if src.ModelVolume {
+		return m, m.apart(ctx, src, plan.contents, base, o)
+	}
+	docker, err := isDocker(base)
+	if err != nil {
+		return m, explain(err, "read", src.Environment)
+	}
+	if m.layers, err = addLayers(ctx, plan.contents, docker, m.repo, o, m.traffic); err != nil {
+		return m, err
+	}
 	if m.image, err = assemble(base, pinned, src.Variables, m.about, m.layers); err != nil {
 		return m, explain(err, "read", src.Environment)
 	}
@@ -276,14 +315,9 @@ func (p *plan) arrange() error {
 }
 
 // addLayers makes a layer of each content, for an image in repo.
-func addLayers(ctx context.Context, contents []content, base v1.Image, repo name.Repository, o Options,
+func addLayers(ctx context.Context, contents []content, docker bool, repo name.Repository, o Options,
 	t http.RoundTripper,
 ) ([]addition, error) {
-	kind, err := base.MediaType()
-	if err != nil {
-		return nil, err
-	}
-	docker := kind == types.DockerManifestSchema2
 	var layers []addition
 	for _, c := range contents {
 		if c.registered != nil {

@@ -159,7 +159,7 @@ func compareModels(a, b Model) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 }
 
-const modelsRoot = AppRoot + "/azureml-models"
+const modelsRoot = endpoint.ModelsRoot
 
 // modelDir is the value of AZUREML_MODEL_DIR: the folder of the only model, or
 // the folder above all of them.

@@ -96,7 +96,6 @@ func push(ctx context.Context, repo name.Repository, img v1.Image, o Options, t 
 		return "", explain(err, pushTo, repo.Name())
 	}
 	ref := repo.Digest(digest.String())
-	o.log("pushing to " + repo.Name())
 	err = remote.Write(ref, img, o.remoteOptions(ctx, t)...)
 	if changed := changedLayer(img); changed != nil {
 		return "", changed
@@ -212,16 +211,19 @@ func (t *countingTransport) obey(r *http.Request, after string) {
 	}
 }
 
-// counts tells how many blobs of an image were sent, and how many were not:
-// its layers, each once, and its config.
-func (t *countingTransport) counts(img v1.Image) (uploaded, skipped int, err error) {
-	manifest, err := img.Manifest()
-	if err != nil {
-		return 0, 0, err
-	}
-	blobs := map[string]bool{manifest.Config.Digest.String(): true}
-	for _, l := range manifest.Layers {
-		blobs[l.Digest.String()] = true
+// counts tells how many blobs of images were sent, and how many were not:
+// their layers, each once, and their configs.
+func (t *countingTransport) counts(images ...v1.Image) (uploaded, skipped int, err error) {
+	blobs := map[string]bool{}
+	for _, img := range images {
+		manifest, err := img.Manifest()
+		if err != nil {
+			return 0, 0, err
+		}
+		blobs[manifest.Config.Digest.String()] = true
+		for _, l := range manifest.Layers {
+			blobs[l.Digest.String()] = true
+		}
 	}
 	for digest := range blobs {
 		if t.uploaded(digest) {

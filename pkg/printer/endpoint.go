@@ -43,6 +43,7 @@ type Version struct {
 	Ready       int     `json:"readyReplicas"`
 	Desired     int     `json:"replicas"`
 	Image       string  `json:"image"`
+	ModelImage  string  `json:"modelImage,omitempty"`
 	CPU         string  `json:"cpu"`
 	Memory      string  `json:"memory"`
 	Accelerator string  `json:"accelerator,omitempty"`
@@ -65,7 +66,7 @@ func Versions(e endpoint.Endpoint, replicas map[string]Replicas) []Version {
 			Name: name, Endpoint: e.Name, Declared: v.Traffic, Effective: effective[name], Mirror: v.Mirror,
 			Default: e.Default == name, Control: e.Control == name,
 			Ready: replicas[name].Ready, Desired: replicas[name].Desired,
-			Image: v.Image, CPU: v.Resources.CPU, Memory: v.Resources.Memory,
+			Image: v.Image, ModelImage: v.ModelImage, CPU: v.Resources.CPU, Memory: v.Resources.Memory,
 		}
 		if v.Accelerator.Type != "" {
 			told.Accelerator = fmt.Sprintf("%s:%d", v.Accelerator.Type, v.Accelerator.Count)

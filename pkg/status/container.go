@@ -53,6 +53,9 @@ func (c container) waitingFailure(waiting *corev1.ContainerStateWaiting) (Verdic
 	case "RunContainerError":
 		return failed(waiting.Reason, sentence(c.say("cannot be started"), waiting.Message)), true
 	case "CreateContainerConfigError", "CreateContainerError":
+		if c.cannotMount(waiting.Message) {
+			return failed(waiting.Reason, c.cannotMountMessage(waiting.Message)), true
+		}
 		if !slowNode(waiting.Message) {
 			return failed(waiting.Reason, sentence(c.say("cannot be created"), waiting.Message)), true
 		}

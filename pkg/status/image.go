@@ -29,6 +29,9 @@ func (c container) pullIsHopeless(waiting *corev1.ContainerStateWaiting) bool {
 
 func (c container) pullMessage(waiting *corev1.ContainerStateWaiting) string {
 	clause := fmt.Sprintf("image %s of container %s cannot be pulled", c.spec.Image, c.spec.Name)
+	if v, ok := c.volume(waiting.Message); ok {
+		clause = fmt.Sprintf("image %s of volume %s cannot be pulled", v.Image.Reference, v.Name)
+	}
 	return sentence(clause, c.pullWords(waiting))
 }
 

@@ -53,6 +53,9 @@ func (p podView) judge() Verdict {
 	if v, ok := p.blocked(); ok {
 		return v
 	}
+	if v, ok := p.pullingVolume(); ok {
+		return v
+	}
 	for _, c := range containers {
 		if v, ok := c.progress(); ok {
 			return v

@@ -59,8 +59,19 @@ func TestVersionVerdict(t *testing.T) {
 			missing + "pull access denied, repository does not exist"},
 		"invalid-image-name": {Failed, "InvalidImageName", missing +
 			`Failed to apply default image tag "REGISTRY/Green": couldn't parse image name: invalid reference format`},
-		"pulling": {Progressing, "Pulling", none + "pulling image " + image},
-		"pulled":  {Progressing, "ContainerCreating", none + "container scoring is being created"},
+		"pulling":        {Progressing, "Pulling", none + "pulling image " + image},
+		"pulled":         {Progressing, "ContainerCreating", none + "container scoring is being created"},
+		"volume-pulling": {Progressing, "Pulling", none + "pulling image registry.example/green@sha256:0 of volume models"},
+		"volume-not-found": {Failed, "ImagePullBackOff", "pod green-a: image registry.example/green@sha256:0 of volume models " +
+			`cannot be pulled: failed to pull and unpack image "registry.example/green@sha256:0": failed to resolve reference ` +
+			`"registry.example/green@sha256:0": registry.example/green@sha256:0: not found`},
+		"volume-no-folder": {Failed, "CreateContainerError", "pod green-a: container scoring cannot be created: " +
+			`failed to mount image volume: ImageVolumeMountFailed: failed to ensure image subpath "models" in "/run/0": ` +
+			"openat models: no such file or directory"},
+		"volume-old-runtime": {Failed, "CreateContainerError", "pod green-a: container scoring cannot be created: its node's " +
+			"runtime mounts no images as volumes, which takes one such as containerd 2.1; deploy with --model-mount image there: " +
+			`failed to generate container "0" spec: failed to apply OCI options: failed to mkdir "": mkdir : no such file or ` +
+			"directory"},
 		"mount": {Progressing, "FailedMount", none + "cannot be set up yet: MountVolume.SetUp failed for " +
 			`volume "auth" : secret "sentiment-keys" not found`},
 		"config-error": {Failed, "CreateContainerConfigError",

@@ -115,6 +115,12 @@ whether it still listens: a replica that is busy for a minute is neither unready
   volumeMounts:
     - name: tmp
       mountPath: /tmp
+    {{- if .version.modelImage }}
+    - name: models
+      mountPath: /var/azureml-app/azureml-models
+      subPath: var/azureml-app/azureml-models
+      readOnly: true
+    {{- end }}
 {{- end }}
 
 {{/* Environment of the scoring container, as in Azure ML v1. WORKER_TIMEOUT bounds init() too, so it covers it. */}}

@@ -77,6 +77,12 @@ spec:
         - name: tmp
           emptyDir:
             sizeLimit: 4Gi
+        {{- with .version.modelImage }}
+        - name: models
+          image:
+            reference: {{ . | quote }}
+            pullPolicy: {{ $.version.imagePullPolicy }}
+        {{- end }}
 {{- end }}
 
 {{/* Taints that a version's pods bear: those of its accelerator and its own. */}}
