@@ -14,11 +14,7 @@ import (
 )
 
 // defaultFirst brings the default version of the revision that plan goes back to
-// into what is in force, without traffic, if it is to take the role over and is
-// not ready. It makes a revision of its own: a version without a ready replica
-// leaves its requests to the default, so the default itself would lose them. Who
-// does not wait for the rest waits for this, too. It returns the version, or
-// nothing if there was no need.
+// into what is in force first, if it has to.
 func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) (string, error) {
 	target, err := read(plan.Release)
 	if err != nil {
@@ -28,7 +24,20 @@ func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) (string
 	if err != nil {
 		return "", err
 	}
-	version := target.Default
+	return w.revision.defaultFirst(ctx, now, target.values, fmt.Sprintf("undo to revision %d", plan.Earlier), plan.Earlier)
+}
+
+// defaultFirst brings the default version of target into what is in force,
+// without traffic, if it is to take the role over and is not ready. It makes a
+// revision of its own: a version without a ready replica leaves its requests to
+// the default, so the default itself would lose them. Who does not wait for the
+// rest waits for this, too. It returns the version, or nothing if there was no
+// need. what is done is for the history; keep is an earlier revision that is
+// needed next.
+func (w revision) defaultFirst(
+	ctx context.Context, now deployed, target chart.Values, what string, keep int,
+) (string, error) {
+	version := target.DefaultVersion
 	lacks, err := w.lacks(ctx, now, version)
 	if err != nil || !lacks {
 		return "", err
@@ -38,10 +47,9 @@ func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) (string
 			version, len(now.Versions))
 		return "", nil
 	}
-	w.tell("version %s is to be the default again and has to be ready first", version)
-	first := w.revision
-	first.flags.wait = true
-	_, err = first.make(ctx, func(current *release.Release) (map[string]any, error) {
+	w.tell("version %s is to be the default and has to be ready first", version)
+	w.flags.wait = true
+	_, err = w.make(ctx, func(current *release.Release) (map[string]any, error) {
 		if current == nil {
 			return nil, errGone(w.name)
 		}
@@ -49,11 +57,11 @@ func (w *undoing) defaultFirst(ctx context.Context, plan release.Result) (string
 		if err != nil {
 			return nil, err
 		}
-		return withVersion(now.values, version, target.values.Versions[version]).Map()
+		return withVersion(now.values, version, target.Versions[version]).Map()
 	}, release.ApplyOptions{
-		Description: fmt.Sprintf("undo to revision %d: version %s first", plan.Earlier, version),
+		Description: fmt.Sprintf("%s: version %s first", what, version),
 		Ready:       func(ctx context.Context) error { return w.served(ctx, grace, version) },
-		Step:        func() bool { return true }, Keep: plan.Earlier,
+		Step:        func() bool { return true }, Keep: keep,
 	})
 	return version, err
 }
@@ -68,7 +76,7 @@ func (w *undoing) halfway(back string, plan release.Result, err error) error {
 }
 
 // lacks tells whether a version that is not the default now has no ready replica.
-func (w *undoing) lacks(ctx context.Context, now deployed, version string) (bool, error) {
+func (w revision) lacks(ctx context.Context, now deployed, version string) (bool, error) {
 	if now.Default == version {
 		return false, nil
 	}

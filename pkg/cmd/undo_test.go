@@ -193,7 +193,7 @@ func TestUndoAtOnceBringsTheDefaultBackFirst(t *testing.T) {
 	w.fine(w.run("promote", "diabetes", "green", "--wait=false"))
 	w.fine(w.run("delete", "version", "diabetes", "blue", "--wait=false"))
 	r := w.fine(w.run("undo", "diabetes", "--to-revision", "2", "--wait=false"))
-	if want := "version blue is to be the default again and has to be ready first\n"; !strings.Contains(r.err, want) {
+	if want := "version blue is to be the default and has to be ready first\n"; !strings.Contains(r.err, want) {
 		t.Errorf("got %s%s, want %q", r.out, r.err, want)
 	}
 	w.mustHave("deploy blue", "deploy green", "promote green", "delete version blue",

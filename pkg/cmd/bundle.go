@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/bundle"
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+)
+
+func newBundle(o *options) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bundle",
+		Short: "Carry an endpoint to a cluster with no way out, in one file",
+		Long: "Carry an endpoint to a cluster with no way out, in one file: the chart, its values, and all images by\n" +
+			"digest, with the models in them. The file is a tar of an OCI image layout, which oras, skopeo and crane\n" +
+			"read, too. There are no keys, certificates or logins in it.",
+		Args: exactArgs(0),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newBundleCreate(o), newBundleLoad(o), newBundleShow(o))
+	return c
+}
+
+// bundled are the values in a bundle.
+func bundled(b *bundle.Bundle) (chart.Values, error) {
+	var tree map[string]any
+	err := yaml.UnmarshalStrict(b.Values, &tree)
+	values := chart.Values{}
+	if err == nil {
+		values, err = chart.ParseValues(tree)
+	}
+	if err != nil {
+		return values, fmt.Errorf("the values in the bundle, of chart %s: %w", b.Chart, err)
+	}
+	return values, nil
+}
+
+// imagesOf are those that the objects of an endpoint name.
+func imagesOf(values chart.Values, name, namespace string) ([]string, error) {
+	tree, err := values.Map()
+	if err != nil {
+		return nil, err
+	}
+	m, err := chart.Render(tree, chart.RenderOptions{Name: name, Namespace: namespace})
+	if err != nil {
+		return nil, err
+	}
+	return m.Images()
+}
+
+// onlyImages refuses values whose objects name other images than those.
+func onlyImages(values chart.Values, name, namespace string, allowed []string) error {
+	named, err := imagesOf(values, name, namespace)
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(named, func(image string) bool { return slices.Contains(allowed, image) })
+	if len(others) > 0 {
+		return fmt.Errorf("the endpoint would run %s, which the bundle does not have: leave that to the images in the bundle",
+			strings.Join(others, ", "))
+	}
+	return nil
+}
+
+// renamed gives images the names that they have in a table, and leaves others.
+func renamed(table map[string]string) func(string) string {
+	return func(image string) string {
+		if name, ok := table[image]; ok {
+			return name
+		}
+		return image
+	}
+}
+
+// megabytes are bytes as people read them.
+func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
+	"github.com/kubectl-aml/kubectl-aml/pkg/bundle"
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+)
+
+// bundleCreateFlags are the flags of bundle create.
+type bundleCreateFlags struct {
+	registryFlags
+	file, platform string
+	overwrite      bool
+}
+
+func newBundleCreate(o *options) *cobra.Command {
+	f := &bundleCreateFlags{}
+	c := &cobra.Command{
+		Use:   "create ENDPOINT",
+		Short: "Write an endpoint as it runs into one file",
+		Long: "Write an endpoint as it runs into one file: the values in force, the chart, and every image that the\n" +
+			"endpoint's objects name, pinned to its digest. What is about this cluster stays behind: keys and their\n" +
+			"Secret, and the names of Secrets for pulling images. The variables of versions are in the values, so they\n" +
+			"are in the file. The file appears when it is whole; the same endpoint gives the same bytes.",
+		Example: "  kubectl aml bundle create diabetes --file diabetes.aml.tar\n\n" +
+			"  # Images of all platforms, as their registries have them\n" +
+			"  kubectl aml bundle create diabetes --platform all",
+		Args:              exactArgs(1),
+		ValidArgsFunction: o.completeEndpoints,
+		RunE:              func(c *cobra.Command, args []string) error { return o.bundleCreate(c.Context(), args[0], f) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.file, "file", "", "File to write (default: ENDPOINT.aml.tar)")
+	flags.StringVar(&f.platform, "platform", "", "Platform of the cluster that it is for, as OS/ARCHITECTURE: of images "+
+		"for several platforms that one is taken, or with "+bundle.AllPlatforms+" all of them (default: the platform of "+
+		"the images that are for one only)")
+	flags.BoolVar(&f.overwrite, "overwrite", false, "Replace a file that is there")
+	f.reach(c)
+	return c
+}
+
+func (o *options) bundleCreate(ctx context.Context, name string, f *bundleCreateFlags) error {
+	file := o.path(cmp.Or(f.file, name+".aml.tar"))
+	if err := bundle.Free(file, f.overwrite); err != nil {
+		return err
+	}
+	s, err := o.connect()
+	if err != nil {
+		return err
+	}
+	d, err := s.endpoint(ctx, name)
+	if err != nil {
+		return err
+	}
+	opts, err := f.access(o, "bundle")
+	if err != nil {
+		return err
+	}
+	courier, err := image.NewCourier(ctx, opts)
+	if err != nil {
+		return err
+	}
+	e, err := o.endpointToBundle(ctx, d, f.platform, courier)
+	if err != nil {
+		return err
+	}
+	o.tell("bundle: reading %d images", len(e.Images.Images))
+	did, err := bundle.Write(ctx, courier, e, file, f.overwrite)
+	if err != nil {
+		return err
+	}
+	o.answer("%s created: endpoint %s, %d images, %s", cmp.Or(f.file, name+".aml.tar"), name, len(e.Images.Images),
+		megabytes(did.Size))
+	return nil
+}
+
+// endpointToBundle finds everything that goes into the bundle of an endpoint.
+func (o *options) endpointToBundle(
+	ctx context.Context, d deployed, platform string, courier *image.Courier,
+) (bundle.Endpoint, error) {
+	packed, err := chart.Pack()
+	if err != nil {
+		return bundle.Endpoint{}, err
+	}
+	if is := d.release.ChartVersion; is != packed.Version {
+		o.tell("note: the endpoint runs with chart %s, and the bundle gets chart %s, this plugin's", is, packed.Version)
+	}
+	values := o.portable(d)
+	names, err := imagesOf(values, d.Name, d.release.Namespace)
+	if err != nil {
+		return bundle.Endpoint{}, err
+	}
+	gathered, err := bundle.Gather(ctx, courier, names, platform)
+	if err != nil {
+		return bundle.Endpoint{}, err
+	}
+	pinned := gathered.Renamed()
+	values = values.WithImages(renamed(pinned))
+	if err := onlyImages(values, d.Name, d.release.Namespace, slices.Collect(maps.Values(pinned))); err != nil {
+		return bundle.Endpoint{}, err
+	}
+	tree, err := values.Map()
+	if err != nil {
+		return bundle.Endpoint{}, err
+	}
+	text, err := yaml.Marshal(tree)
+	return bundle.Endpoint{Name: d.Name, Chart: packed, Values: text, Images: gathered}, err
+}
+
+// portable are the values in force without what is only true in this cluster, of
+// which it tells.
+func (o *options) portable(d deployed) chart.Values {
+	v := d.values
+	if own := v.Auth.ExistingSecret; own != "" && own != auth.SecretName(d.Name) {
+		o.tell("note: the keys of the endpoint are in secret %s, which stays here: bundle load makes new ones", own)
+	}
+	v.Auth.ExistingSecret = ""
+	if v.TLS.ExistingSecret != "" {
+		o.tell("note: the certificate in secret %s stays here: where the bundle is loaded there has to be one of that name",
+			v.TLS.ExistingSecret)
+	}
+	if len(v.ImagePullSecrets) > 0 {
+		o.tell("note: the secrets to pull images with, %s, stay here: bundle load --values names those of the other cluster",
+			strings.Join(v.ImagePullSecrets, ", "))
+		v.ImagePullSecrets = []string{}
+	}
+	return v
+}

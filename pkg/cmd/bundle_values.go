@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/printer"
+)
+
+// propose are the values to be, without keys: those of the bundle, of an endpoint
+// that is there what belongs to its place, and those of --values before them all.
+func (l *loading) propose(ctx context.Context, now chart.Values, isNew bool) (chart.Values, error) {
+	next := l.given
+	if !isNew {
+		next.TLS, next.ImagePullSecrets = now.TLS, now.ImagePullSecrets
+		next.Routing, next.Router.Service = now.Routing, now.Router.Service
+	}
+	next, err := next.Overlay(l.overlay)
+	if err != nil {
+		return next, cause(l.flags.values, err)
+	}
+	return l.onCompute(ctx, now, next, isNew)
+}
+
+// admit refuses values that name other images than those of the bundle, or secrets
+// that are not there.
+func (l *loading) admit(ctx context.Context, next chart.Values) error {
+	err := onlyImages(next, l.name, l.session.Namespace, slices.Collect(maps.Values(l.at)))
+	if err != nil || next.Routing.Mode == chart.GatewayMode {
+		return err
+	}
+	if err := l.hasSecret(ctx, next.TLS.ExistingSecret, "the endpoint speaks TLS with the certificate in it: make it with "+
+		"kubectl create secret tls, or say in a file for --values what tls.existingSecret is here, \"\" for plain HTTP",
+	); err != nil {
+		return err
+	}
+	return l.hasSecret(ctx, next.Auth.ExistingSecret, "the endpoint's keys are to be in it: make it, or leave "+
+		"auth.existingSecret out")
+}
+
+// hasSecret refuses the name of a secret that is not there. Who may not look is not
+// kept from going on.
+func (l *loading) hasSecret(ctx context.Context, name, advice string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := l.session.Kube.CoreV1().Secrets(l.session.Namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("there is no secret %s in namespace %s: %s", name, l.session.Namespace, advice)
+	case apierrors.IsForbidden(err):
+		return nil
+	}
+	return err
+}
+
+// pushedOnly is what --push-only tells.
+type pushedOnly struct {
+	Endpoint string `json:"endpoint"`
+	// Chart is what helm install is given, ChartVersion its version.
+	Chart        string        `json:"chart"`
+	ChartVersion string        `json:"chartVersion"`
+	Images       []pushedImage `json:"images"`
+	Values       chart.Values  `json:"values"`
+}
+
+// pushedImage is where an image went.
+type pushedImage struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// pushOnly pushes images and chart, and answers with what others need to go on.
+func (l *loading) pushOnly(ctx context.Context) error {
+	values, err := l.given.Overlay(l.overlay)
+	if err != nil {
+		return cause(l.flags.values, err)
+	}
+	if err := onlyImages(values, l.name, "", slices.Collect(maps.Values(l.at))); err != nil {
+		return err
+	}
+	if err := l.push(ctx); err != nil {
+		return err
+	}
+	at, err := l.bundle.PushChart(ctx, l.courier, l.flags.registry)
+	if err != nil {
+		return err
+	}
+	l.tell("bundle: the chart is at %[1]s: helm install %[2]s %[1]s --version %[3]s -f VALUES", at, l.name, l.bundle.Chart)
+	told := pushedOnly{Endpoint: l.name, Chart: at, ChartVersion: l.bundle.Chart, Values: values}
+	for _, from := range slices.Sorted(maps.Keys(l.at)) {
+		told.Images = append(told.Images, pushedImage{From: from, To: l.at[from]})
+	}
+	switch printer.Format(l.flags.output) {
+	case printer.JSON:
+		return printer.WriteJSON(l.Streams.Out, told)
+	case printer.YAML:
+		return printer.WriteYAML(l.Streams.Out, told)
+	}
+	tree, err := values.Map()
+	if err != nil {
+		return err
+	}
+	text, err := yaml.Marshal(tree)
+	if err != nil {
+		return err
+	}
+	_, err = l.Streams.Out.Write(text)
+	return err
+}
