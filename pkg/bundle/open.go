@@ -152,6 +152,8 @@ func (b *Bundle) scan() ([]byte, error) {
 			return b.scanned(small)
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, b.wrong(copyAgain, "it is cut off")
+		case err != nil && count == 0 && b.compressed():
+			return nil, b.wrong("unpack it first, with gunzip or zstd", "it is compressed")
 		case err != nil && count == 0:
 			return nil, b.wrong(notOurs, "it is no bundle")
 		case err != nil:
@@ -165,12 +167,22 @@ func (b *Bundle) scan() ([]byte, error) {
 	}
 }
 
+// compressed tells whether the file begins as those of gzip and zstd do.
+func (b *Bundle) compressed() bool {
+	start := make([]byte, 4)
+	_, err := b.file.ReadAt(start, 0)
+	return err == nil && (bytes.HasPrefix(start, []byte{0x1f, 0x8b}) || bytes.Equal(start, []byte{0x28, 0xb5, 0x2f, 0xfd}))
+}
+
 // scanned returns index.json of a file that is a layout.
 func (b *Bundle) scanned(small map[string][]byte) ([]byte, error) {
 	var layout struct {
 		Version string `json:"imageLayoutVersion"`
 	}
 	index, ok := small[indexFile]
+	if !ok && len(small) > 0 {
+		return nil, b.wrong(copyAgain, "it is cut off")
+	}
 	if !ok || json.Unmarshal(small[layoutFile], &layout) != nil || layout.Version != "1.0.0" {
 		return nil, b.wrong(notOurs, "it is no bundle, it is no OCI image layout 1.0.0")
 	}
