@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The kubectl-aml Authors
+
+package e2e
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
+)
+
+// The script of the example deploys in one namespace, and in another one from
+// another place in the registry, with nothing but the file in between.
+func TestAnEndpointGoesElsewhereInOneFile(t *testing.T) {
+	t.Parallel()
+	here, site := newSpace(t), newSpace(t)
+	registry := os.Getenv(registryVar) + "/" + site.namespace
+	folder := filepath.Join(t.TempDir(), "bundle")
+	must(t, os.CopyFS(folder, os.DirFS("../examples/bundle")))
+	c := exec.CommandContext(t.Context(), "sh", "bundle.sh")
+	c.Dir = folder
+	c.Env = append(os.Environ(), kubeconfigVar+"="+here.kubeconfig, "HOME="+t.TempDir(),
+		"PATH="+kubectlWithPlugin(t)+string(os.PathListSeparator)+os.Getenv("PATH"),
+		"SITE_REGISTRY="+registry, "SITE_KUBECONFIG="+site.kubeconfig)
+	var out, talk bytes.Buffer
+	c.Stdout, c.Stderr = &out, &talk
+	if err := c.Run(); err != nil {
+		t.Fatalf("the script: %v\n%s\n%s", err, &out, &talk)
+	}
+	answer := `{"model": "sky", "letters": 10}`
+	if strings.Count(out.String(), answer) != 2 {
+		t.Errorf("it did not answer %s here and there:\n%s\n%s", answer, &out, &talk)
+	}
+	site.runsFrom(registry)
+	if left := here.objects(); len(left) > 0 {
+		t.Errorf("the script left %v", left)
+	}
+	secrets, err := site.admin.CoreV1().Secrets(site.namespace).Get(t.Context(), "moods-keys", metav1.GetOptions{})
+	must(t, err)
+	for what, secret := range secrets.Data {
+		lacks(t, filepath.Join(folder, "moods.aml.tar"), what, secret)
+	}
+	lacks(t, filepath.Join(folder, "moods.aml.tar"), "name of a secret", []byte("moods-keys"))
+	rendered := site.helm("template", "moods", "oci://"+registry+"/inference", "--plain-http", "--kube-version", "1.37.0",
+		"-f", filepath.Join(folder, "values.yaml"))
+	if strings.Count(rendered, "image: \""+registry+"/") < 3 || strings.Contains(rendered, "docker.io") {
+		t.Errorf("helm renders\n%s", rendered)
+	}
+}
+
+// runsFrom fails unless all pods run images of a place by digest.
+func (s *space) runsFrom(place string) {
+	s.t.Helper()
+	pods, err := s.admin.CoreV1().Pods(s.namespace).List(s.t.Context(), metav1.ListOptions{})
+	must(s.t, err)
+	count := 0
+	for _, p := range pods.Items {
+		for _, c := range append(p.Spec.InitContainers, p.Spec.Containers...) {
+			count++
+			if !strings.HasPrefix(c.Image, place+"/") || !strings.Contains(c.Image, "@sha256:") {
+				s.t.Errorf("pod %s runs %s", p.Name, c.Image)
+			}
+		}
+	}
+	if count < 3 {
+		s.t.Errorf("%d containers", count)
+	}
+}
+
+// lacks fails if a text is in a bundle: in the file as it is, or in what of it is
+// compressed, down to the code.
+func lacks(t *testing.T, file, what string, text []byte) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	must(t, err)
+	if bytes.Contains(raw, text) {
+		t.Errorf("the file has the %s", what)
+	}
+	for archive := tar.NewReader(bytes.NewReader(raw)); ; {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		must(t, err)
+		if h.Size > 1<<20 { // of images that were there before any key
+			continue
+		}
+		if r, err := gzip.NewReader(archive); err == nil {
+			unpacked, err := io.ReadAll(r)
+			must(t, err)
+			if bytes.Contains(unpacked, text) {
+				t.Errorf("%s has the %s", h.Name, what)
+			}
+		}
+	}
+}
+
+// On kind no registry is needed. The images are made anew for the test: a kubelet
+// that has pulled an image under one name asks for it under another one.
+func TestABundleIsLoadedIntoNodes(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	folder := filepath.Join(t.TempDir(), "images")
+	l, err := layout.Open(folder)
+	must(t, err)
+	own := func(image string) string {
+		ref, err := name.ParseReference(os.Getenv(image))
+		must(t, err)
+		img, err := remote.Image(ref, remote.WithContext(t.Context()))
+		must(t, err)
+		config, err := img.ConfigFile()
+		must(t, err)
+		config = config.DeepCopy()
+		config.Config.Labels = map[string]string{"of": s.namespace}
+		img, err = mutate.ConfigFile(img, config)
+		must(t, err)
+		to, err := name.NewTag(layout.Host + "/" + strings.ToLower(image) + ":1")
+		must(t, err)
+		must(t, remote.Write(to, img, remote.WithTransport(l.Transport(http.DefaultTransport))))
+		return to.Name()
+	}
+	s.env = []string{"AML_REGISTRY=", "AML_LAYOUT=" + folder, "AML_ROUTER_IMAGE=" + own("AML_ROUTER_IMAGE"),
+		"AML_LIMITER_IMAGE=" + own("AML_LIMITER_IMAGE")}
+	file := filepath.Join(t.TempDir(), "echo.tar")
+	s.echo("blue", "sky", "--wait=false") // the nodes do not have the router
+	s.ok("bundle", "create", "echo", "--file", file)
+	s.ok("delete", "endpoint", "echo")
+	s.env[1] = "AML_LAYOUT=" + filepath.Join(t.TempDir(), "others")
+	s.ok("bundle", "load", file, "moved")
+	if got := s.ok("invoke", "moved", "-d", "{}").out; !strings.Contains(got, `"sky"`) {
+		t.Errorf("answered %s", got)
+	}
+	s.runsFrom(layout.Host)
+}
