@@ -137,12 +137,12 @@ func TestABundleIsLoadedIntoNodes(t *testing.T) {
 	s.env = []string{"AML_REGISTRY=", "AML_LAYOUT=" + folder, "AML_ROUTER_IMAGE=" + own("AML_ROUTER_IMAGE"),
 		"AML_LIMITER_IMAGE=" + own("AML_LIMITER_IMAGE")}
 	file := filepath.Join(t.TempDir(), "echo.tar")
-	s.echo("blue", "sky", "--wait=false") // the nodes do not have the router
+	s.echo("blue", s.namespace, "--wait=false") // the nodes do not have the router
 	s.ok("bundle", "create", "echo", "--file", file)
 	s.ok("delete", "endpoint", "echo")
 	s.env[1] = "AML_LAYOUT=" + filepath.Join(t.TempDir(), "others")
 	s.ok("bundle", "load", file, "moved")
-	if got := s.ok("invoke", "moved", "-d", "{}").out; !strings.Contains(got, `"sky"`) {
+	if got := s.ok("invoke", "moved", "-d", "{}").out; !strings.Contains(got, s.namespace) {
 		t.Errorf("answered %s", got)
 	}
 	s.runsFrom(layout.Host)

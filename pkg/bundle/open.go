@@ -150,7 +150,7 @@ func (b *Bundle) scan() ([]byte, error) {
 		switch {
 		case errors.Is(err, io.EOF):
 			return b.scanned(small)
-		case errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.ErrUnexpectedEOF) && count > 0:
 			return nil, b.wrong(copyAgain, "it is cut off")
 		case err != nil && count == 0 && b.compressed():
 			return nil, b.wrong("unpack it first, with gunzip or zstd", "it is compressed")
