@@ -50,6 +50,12 @@ func newBundleLoad(o *options) *cobra.Command {
 			}
 			return usageError{fmt.Errorf("%d arguments where 1 or 2 belong: write %s", len(args), c.UseLine())}
 		},
+		ValidArgsFunction: func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return nil, cobra.ShellCompDirectiveDefault // files
+			}
+			return o.completeEndpoints(c, args[1:], typed)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			return o.bundleLoad(c.Context(), args[0], slices.Concat(args[1:], []string{""})[0], f)
 		},

@@ -110,6 +110,24 @@ func TestALoadedBundleKeepsWhatBelongsToThePlace(t *testing.T) {
 	}
 }
 
+// A default version that is new comes first, and takes the role over when it is
+// ready: the one that is there answers until then.
+func TestANewDefaultOfABundleIsReadyFirst(t *testing.T) {
+	t.Parallel()
+	w, site := packed(t)
+	w.fine(w.deploy("green", "--default"))
+	w.fine(w.run("delete", "version", "diabetes", "blue"))
+	r := w.fine(w.run("bundle", "load", "diabetes.aml.tar", "--registry", site))
+	if want := "version blue is to be the default and has to be ready first\n"; !strings.Contains(r.err, want) {
+		t.Errorf("told %s", r.err)
+	}
+	w.mustHave("deploy blue", "deploy green", "make green the default", "delete version blue",
+		"load a bundle of diabetes: version blue first", "load a bundle of diabetes")
+	if got := w.fine(w.run("traffic", "get", "diabetes")).out; !strings.Contains(got, "blue      0%         80%         default") {
+		t.Errorf("the split is\n%s", got)
+	}
+}
+
 func TestPushOnlyGivesOthersWhatTheyNeed(t *testing.T) {
 	t.Parallel()
 	w, site := packed(t)
