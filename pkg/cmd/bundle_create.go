@@ -6,6 +6,7 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func newBundleCreate(o *options) *cobra.Command {
 
 func (o *options) bundleCreate(ctx context.Context, name string, f *bundleCreateFlags) error {
 	file := o.path(cmp.Or(f.file, name+".aml.tar"))
-	if err := bundle.Free(file, f.overwrite); err != nil {
+	if err := errors.Join(f.check(o), bundle.Free(file, f.overwrite)); err != nil {
 		return err
 	}
 	s, err := o.connect()

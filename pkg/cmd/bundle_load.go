@@ -71,7 +71,7 @@ func newBundleLoad(o *options) *cobra.Command {
 }
 
 func (o *options) bundleLoad(ctx context.Context, file, name string, f *bundleLoadFlags) (err error) {
-	if err := f.check(); err != nil {
+	if err := f.check(o); err != nil {
 		return err
 	}
 	b, err := bundle.Open(o.path(file))
@@ -97,19 +97,20 @@ func (o *options) bundleLoad(ctx context.Context, file, name string, f *bundleLo
 	return l.deploy(ctx)
 }
 
-func (f *bundleLoadFlags) check() error {
+func (f *bundleLoadFlags) check(o *options) error {
 	_, _, err := f.parse()
-	switch {
-	case err != nil:
-		return err
-	case !f.pushOnly:
-		return nil
-	case inFolder(f.registry):
-		return usageError{errors.New("--push-only needs a registry to push to: name one with --registry or AML_REGISTRY")}
-	case f.dryRun != "none" || f.output == "name":
-		return usageError{errors.New("--push-only deploys nothing: leave out --dry-run and -o name")}
+	errs := []error{err, f.registryFlags.check(o)}
+	if f.registry == "" {
+		errs = append(errs, usageError{errors.New("no registry to push to: name one with --registry or AML_REGISTRY")})
 	}
-	return nil
+	if f.pushOnly && inFolder(f.registry) {
+		errs = append(errs, usageError{errors.New("--push-only needs a registry to push to: name one with --registry or " +
+			"AML_REGISTRY")})
+	}
+	if f.pushOnly && (f.dryRun != "none" || f.output == "name") {
+		errs = append(errs, usageError{errors.New("--push-only deploys nothing: leave out --dry-run and -o name")})
+	}
+	return errors.Join(errs...)
 }
 
 // loading is one bundle load at work.
