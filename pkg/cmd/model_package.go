@@ -94,11 +94,15 @@ func (p *packageFlags) checkPackage(o *options) error {
 	if !p.hasCode() {
 		refuse("no code: give --inference-config-file or --entry-script")
 	}
-	if p.outputPath != "" && p.imageName+p.imageLabel != "" {
+	switch {
+	case p.outputPath != "" && p.imageName+p.imageLabel != "":
 		refuse("--image-name and --image-label are of an image, and --output-path writes a folder: leave one out")
-	}
-	if p.outputPath == "" && p.registry == "" {
+	case p.outputPath == "" && p.registry == "":
 		refuse("no registry to push the image to: name one with --registry or AML_REGISTRY, or a folder with --output-path")
+	case p.outputPath == "" && image.CheckRegistry(p.registry) == nil:
+		if err := image.CheckName(p.registryFlags.path(cmp.Or(p.imageName, "name")), p.imageLabel); err != nil {
+			errs = append(errs, usageError{err})
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -30,6 +30,9 @@ func TestModelPackage(t *testing.T) {
 		"no code":  {"-m model.txt", "", "no code: give --inference-config-file or --entry-script"},
 		"a folder with a label": {"-m model.txt -es score.py --output-path x -il v1", "",
 			"--image-name and --image-label are of an image, and --output-path writes a folder: leave one out"},
+		"a name and a label": {"-m model.txt -es score.py -in UP/case -il v/1", "",
+			"error: repository \"REGISTRY/UP/case\" is not valid: write it as HOST/NAME in lower case, such as " +
+				"example.azurecr.io/models\nlabel \"v/1\" is not valid: write up to 128 letters, digits, _, . and -\n"},
 		"a ready image": {"-m model.txt -es score.py --image x/y:1", "",
 			"--image, --deploy-config-file and --model-mount are of a deployment, and nothing is deployed: leave them out"},
 	} {

@@ -201,9 +201,9 @@ func Tag(ctx context.Context, pinned, tag string, o Options) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("image %q is not pinned: write it as HOST/NAME@sha256:DIGEST", pinned)
 	}
-	to, err := name.NewTag(ref.Context().Name()+":"+tag, append(o.nameOptions(), name.StrictValidation)...)
+	to, err := parseTag(ref.Context().Name(), tag, o)
 	if err != nil {
-		return "", fmt.Errorf("label %q is not valid: write up to 128 letters, digits, _, . and -", tag)
+		return "", err
 	}
 	opts := o.remoteOptions(ctx, newTransport(o))
 	got, err := remote.Get(ref, opts...)
@@ -214,4 +214,12 @@ func Tag(ctx context.Context, pinned, tag string, o Options) (string, error) {
 		return "", explain(err, pushTo, to.Name())
 	}
 	return to.Name(), nil
+}
+
+func parseTag(repository, tag string, o Options) (name.Tag, error) {
+	to, err := name.NewTag(repository+":"+tag, append(o.nameOptions(), name.StrictValidation)...)
+	if err != nil {
+		return to, fmt.Errorf("label %q is not valid: write up to 128 letters, digits, _, . and -", tag)
+	}
+	return to, nil
 }

@@ -39,6 +39,17 @@ func CheckRegistry(registry string) error {
 	return err
 }
 
+// CheckName refuses a repository that Package would refuse and, unless it is empty, a
+// tag that Tag would refuse, both at once. Nothing is asked.
+func CheckName(repository, tag string) error {
+	_, err := parseRepository(repository, Options{})
+	if tag == "" {
+		return err
+	}
+	_, wrong := parseTag("localhost/name", tag, Options{})
+	return errors.Join(err, wrong)
+}
+
 // repositoryIn is a repository of a registry, which is HOST[/PATH].
 func repositoryIn(registry, repository string, o Options) (name.Repository, error) {
 	repo, err := name.NewRepository(path.Join(strings.TrimSuffix(registry, "/"), repository), o.nameOptions()...)
