@@ -65,6 +65,8 @@ func (l *Layout) manifests(r *http.Request, repo, ref string) (answer, error) {
 	return answer{}, notAllowed(r)
 }
 
+// manifest answers with a manifest. Who asks for one without a tag uses it: see
+// Prune.
 func (l *Layout) manifest(repo, ref string) (answer, error) {
 	i, err := l.index()
 	if err != nil {
@@ -77,6 +79,9 @@ func (l *Layout) manifest(repo, ref string) (answer, error) {
 	f, size, err := l.open(d.Digest)
 	if err != nil {
 		return answer{}, err
+	}
+	if entryOf(d).tag == "" {
+		l.touch(d.Digest)
 	}
 	return answer{http.StatusOK, map[string]string{"Content-Type": string(d.MediaType),
 		"Docker-Content-Digest": d.Digest.String(), "Etag": `"` + d.Digest.String() + `"`}, f, size}, nil

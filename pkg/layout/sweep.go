@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -17,22 +18,29 @@ import (
 // were written or asked for a short while ago. It is called while nobody else can
 // change the index.
 func (l *Layout) sweep(i index) error {
+	files, err := l.garbage(i)
+	for _, f := range files {
+		_ = os.Remove(l.path(blobFolder + "/" + f.Name())) // in nobody's way but that of who looks at the folder
+	}
+	return err
+}
+
+// garbage are the files that sweep deletes.
+func (l *Layout) garbage(i index) ([]fs.DirEntry, error) {
 	used := map[string]bool{}
 	for _, d := range i.Manifests {
 		if err := l.mark(d, used); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	files, err := os.ReadDir(l.path(blobFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
-		return l.failed("read", err)
+		return nil, l.failed("read", err)
 	}
-	for _, f := range files {
-		if !used[f.Name()] {
-			l.expire(blobFolder, f)
-		}
-	}
-	return nil
+	return slices.DeleteFunc(files, func(f fs.DirEntry) bool { return used[f.Name()] || !l.expired(f) }), nil
 }
 
 // mark notes a blob and all that it refers to. What is no manifest of those kinds
@@ -80,14 +88,14 @@ func (l *Layout) sweepTemporary() {
 		return // told by whoever writes into it
 	}
 	for _, f := range files {
-		l.expire(tempFolder, f)
+		if l.expired(f) {
+			_ = os.Remove(l.path(tempFolder + "/" + f.Name())) // as above
+		}
 	}
 }
 
-// expire deletes a file that is old enough. One that cannot be deleted is in
-// nobody's way but that of who looks at the folder.
-func (l *Layout) expire(folder string, f fs.DirEntry) {
-	if info, err := f.Info(); err == nil && l.clock.Since(info.ModTime()) >= grace {
-		_ = os.Remove(l.path(folder + "/" + f.Name()))
-	}
+// expired tells whether a file is old enough to be deleted.
+func (l *Layout) expired(f fs.DirEntry) bool {
+	info, err := f.Info()
+	return err == nil && l.clock.Since(info.ModTime()) >= grace
 }
