@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/acr"
 	"github.com/kubectl-aml/kubectl-aml/pkg/build"
+	"github.com/kubectl-aml/kubectl-aml/pkg/environment"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
 
@@ -36,7 +37,7 @@ type builderFlags struct {
 	builder               string
 	address, certificates string
 	global                []string
-	image                 string
+	image, micromamba     string
 	pipConfig, buildCA    string
 	subscription          string
 }
@@ -52,6 +53,8 @@ func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&b.certificates, "buildkit-certificates", "", "Folder with ca.pem, cert.pem and key.pem for that BuildKit")
 	f.StringVar(&b.image, "buildkit-image", getenv("AML_BUILDKIT_IMAGE"), "Image of rootless BuildKit that builds in the "+
 		"cluster (default: $AML_BUILDKIT_IMAGE, else "+build.BuildKitImage+")")
+	f.StringVar(&b.micromamba, "micromamba-image", getenv("AML_MICROMAMBA_IMAGE"), "Image with /bin/micromamba, for "+
+		"packages of conda (default: $AML_MICROMAMBA_IMAGE, else "+environment.MicromambaImage+")")
 	f.StringVar(&b.pipConfig, "pip-config", getenv("PIP_CONFIG_FILE"), "Configuration of pip for the build, with an "+
 		"index of your own; it gets into no image (default: $PIP_CONFIG_FILE)")
 	f.StringVar(&b.buildCA, "build-ca", "", "Certificates in PEM that the build trusts; they get into no image")

@@ -47,6 +47,7 @@ func (o *options) site(f *sourceFlags, e environment.Environment) (site, error) 
 
 // pin looks up what the environment starts from.
 func (s site) pin(ctx context.Context, e environment.Environment) (environment.Pinned, error) {
+	e.Micromamba = s.builder.micromamba
 	digests := map[string]string{}
 	var errs []error
 	for _, base := range e.Bases() {

@@ -36,6 +36,9 @@ type Environment struct {
 	Channels, Conda, Pip []string
 	// Platform is OS/ARCHITECTURE.
 	Platform string
+	// Micromamba is an image that has /bin/micromamba, as a mirror has it; empty is
+	// MicromambaImage. What it installs is the same, so it is in no digest.
+	Micromamba string
 }
 
 // Target is the platform, linux/amd64 if there is none.

@@ -4,6 +4,7 @@
 package environment
 
 import (
+	"cmp"
 	"encoding/json"
 	"path"
 	"slices"
@@ -20,8 +21,13 @@ const (
 	pythons = root + "/python"
 )
 
-// micromamba is the image that has conda's solver in one file.
-const micromamba = "docker.io/mambaorg/micromamba:2.0.5"
+// MicromambaImage has conda's solver in one file, /bin/micromamba, and the
+// certificates that are trusted where a base has none:
+// https://github.com/mamba-org/micromamba-docker, debian.Dockerfile.
+const MicromambaImage = "docker.io/mambaorg/micromamba:2.0.5"
+
+// solver is where that image is while conda's packages are installed.
+const solver = "/run/micromamba"
 
 // secrets are what a builder may give to a step that downloads: pip's
 // configuration, with indexes and passwords, and certificates to trust. Both may
@@ -42,7 +48,10 @@ func trust() []string {
 }
 
 // pip puts packages into the prefix.
-const pip = "python -m pip install --no-cache-dir --disable-pip-version-check --no-input "
+const (
+	pipInstall = "pip install --no-cache-dir --disable-pip-version-check --no-input --progress-bar off "
+	pip        = "python -m " + pipInstall
+)
 
 // Dockerfile is the whole text to build, the same for the same Digest and base.
 // It needs no files beside it and nothing that Docker 20.10 does not know. What
@@ -57,7 +66,7 @@ func (p Pinned) Dockerfile() string {
 		t.pipSteps(p)
 	default:
 		t.begin()
-		t.condaSteps(p.packages)
+		t.condaSteps(p.packages, cmp.Or(p.environment.Micromamba, MicromambaImage))
 	}
 	switch {
 	case p.packages.installs():
@@ -151,36 +160,57 @@ func joined(bounds []bound) string {
 	return strings.Join(parts, ",")
 }
 
-// pythonStep makes the virtual environment.
+// pythonStep makes the virtual environment. Debian's Python has its ensurepip in a
+// package of its own: without it, but with pip, that pip is given to the
+// environment.
 func pythonStep(p Pinned) []string {
-	names, condition := pythonNames(p), "True"
+	condition := "True"
 	for _, b := range p.packages.python {
 		condition += " and " + b.python()
 	}
 	condition = strings.TrimPrefix(condition, "True and ")
-	venv := "-m venv "
+	inherits := ""
 	if !p.packages.own {
-		venv = "-m venv --system-site-packages "
+		inherits = " --system-site-packages"
 	}
-	wanted := quote(wantedPython(p.packages.python))
+	wanted := wantedPython(p.packages.python)
 	return []string{
-		"found=; for python in " + names + "; do",
-		"  if $python -c 'import ensurepip, sys, venv; v = sys.version_info; sys.exit(not (" + condition + "))' 2>/dev/null;",
-		"  then found=$python; break; fi;",
-		"done;",
+		"look() { found=; for python in " + pythonNames(p) + "; do",
+		"  if $python -c 'import sys, venv; v = sys.version_info; sys.exit(not (" + condition + "))' 2>/dev/null;",
+		"  then found=$python; return; fi;",
+		"done; };",
+		"fail() { echo \"$1\" >&2; exit 1; };",
+		"lacks() { ! $1 -c 'import ensurepip' 2>/dev/null; };",
+		"pipless() { lacks $1 && ! $1 -m pip --version >/dev/null 2>&1; };",
+		"venv() {",
+		"  if ! lacks $1; then $1 -m venv $3 $2; return; fi;",
+		"  $1 -m venv --without-pip $3 $2;",
+		`  $1 -m ` + pipInstall + `--target "$($2/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" pip;`,
+		"};",
+		"look; if pipless ${found:-python3}; then",
+		"  command -v apt-get >/dev/null || fail " + quote(noPython) + ";",
+		"  apt-get update; apt-get install --yes --no-install-recommends ca-certificates python3-venv;",
+		"  rm -rf /var/lib/apt/lists/*; look;",
+		"fi;",
 		`if [ -z "$found" ]; then`,
-		"  python3 -m venv /tmp/uv 2>/dev/null || {",
-		"    apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3-venv;",
-		"    rm -rf /tmp/uv /var/lib/apt/lists/*; python3 -m venv /tmp/uv;",
-		"  };",
-		"  /tmp/uv/bin/" + pip + "uv;",
+		"  venv python3 /tmp/uv ''; /tmp/uv/bin/" + pip + "uv;",
 		"  export UV_PYTHON_INSTALL_DIR=" + pythons + " UV_NO_CACHE=1;",
-		"  /tmp/uv/bin/uv python install --no-bin " + wanted + ";",
-		"  found=$(/tmp/uv/bin/uv python find --managed-python " + wanted + ");",
+		"  /tmp/uv/bin/uv python install --no-bin " + quote(wanted) + " || fail " + quote(noSuchPython(wanted)) + ";",
+		"  found=$(/tmp/uv/bin/uv python find --managed-python " + quote(wanted) + ");",
 		"  rm -rf /tmp/uv;",
 		"fi;",
-		"$found " + venv + prefix,
+		"venv $found " + prefix + " '" + strings.TrimSpace(inherits) + "'",
 	}
+}
+
+// noPython is for a base that has nothing to install packages with.
+const noPython = "the base image has no Python with pip, and no apt-get to install one: start from another image, such as " +
+	"docker.io/library/python:3.11-slim"
+
+// noSuchPython is for a Python that uv does not get.
+func noSuchPython(wanted string) string {
+	return "the base image has no Python " + wanted + ", and uv gets none: start from an image that has it, or let the " +
+		"builder reach github.com, where uv has them from"
 }
 
 // pythonNames are the commands that may be such a Python.
@@ -210,7 +240,7 @@ func wantedPython(bounds []bound) string {
 
 // condaSteps put conda's packages into a prefix of their own, and pip's beside
 // them.
-func (t *text) condaSteps(p packages) {
+func (t *text) condaSteps(p packages, micromamba string) {
 	channels := p.channels
 	if len(channels) == 0 {
 		channels = []string{"defaults"}
@@ -228,9 +258,11 @@ func (t *text) condaSteps(p packages) {
 	}
 	t.note("The packages, for conda.")
 	t.file(condaFile, lines)
-	t.download([]string{"--mount=type=bind,from=" + micromamba + ",source=/bin/micromamba,target=/run/micromamba"},
-		"export MAMBA_ROOT_PREFIX=/tmp/micromamba HOME=/tmp/micromamba;",
-		"/run/micromamba create --yes --quiet --prefix "+prefix+" --file "+condaFile+";",
+	t.download([]string{"--mount=type=bind,from=" + micromamba + ",target=" + solver},
+		"export MAMBA_ROOT_PREFIX=/tmp/micromamba HOME=/tmp/micromamba; certificates=etc/ssl/certs/ca-certificates.crt;",
+		"[ -f $ca ] || [ -f /$certificates ] || [ -f /etc/pki/tls/certs/ca-bundle.crt ] ||",
+		"  export REQUESTS_CA_BUNDLE="+solver+"/$certificates;",
+		solver+"/bin/micromamba create --yes --quiet --prefix "+prefix+" --file "+condaFile+";",
 		"rm -rf /tmp/micromamba")
 	if len(p.requirements) > 0 {
 		t.note("The packages, for pip.")

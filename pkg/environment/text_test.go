@@ -4,6 +4,7 @@
 package environment
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,12 +142,23 @@ func TestManyLines(t *testing.T) {
 // Pythons of several versions on the path.
 func TestThePythonThatIsThere(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct{ spec, pythons, want string }{
-		"the version asked for":  {"python=3.11", "python3.11:3.11.2 python3:3.9.1", "python3.11"},
-		"the default one fits":   {"python=3.9", "python3.11:3.11.2 python3:3.9.1", "python3"},
-		"any":                    {"python", "python3:3.9.1", "python3"},
-		"a bound":                {"python>=3.8,<3.10", "python3:3.11.2 python:3.9.1", "python"},
-		"none fits, so uv's own": {"python=3.8.13", "python3.8:3.8.12 python3:3.9.1 python:3.9.1", "uv 3.8.13"},
+	cases := map[string]struct{ spec, pythons, lacks, want, fails string }{
+		"the version asked for":  {spec: "python=3.11", pythons: "python3.11:3.11.2 python3:3.9.1", want: "python3.11"},
+		"the default one fits":   {spec: "python=3.9", pythons: "python3.11:3.11.2 python3:3.9.1", want: "python3"},
+		"any":                    {spec: "python", pythons: "python3:3.9.1", want: "python3"},
+		"a bound":                {spec: "python>=3.8,<3.10", pythons: "python3:3.11.2 python:3.9.1", want: "python"},
+		"none fits, so uv's own": {spec: "python=3.8.13", pythons: "python3.8:3.8.12 python3:3.9.1 python:3.9.1", want: "uv 3.8.13"},
+		"uv has none": {spec: "python=4.0", pythons: "python3:3.9.1",
+			fails: "the base image has no Python 4.0, and uv gets none: start from an image that has it, or let "},
+		"no ensurepip, but pip": {spec: "python=3.11", pythons: "python3:3.11.2", lacks: "ensurepip",
+			want: "python3 without pip\npip into DIR/aml/environment/purelib"},
+		"no ensurepip, but pip, for uv": {spec: "python=3.8.13", pythons: "python3:3.9.1", lacks: "ensurepip",
+			want: "pip into DIR/uv/purelib\nuv 3.8.13"},
+		"neither, but apt-get":    {spec: "python=3.11", pythons: "python3:3.11.2 apt-get:0", lacks: "ensurepip pip", want: "python3"},
+		"nothing, but apt-get":    {spec: "python=3.11", pythons: "apt-get:0", want: "python3.new"},
+		"apt-get has another":     {spec: "python=3.8.13", pythons: "apt-get:0", want: "uv 3.8.13"},
+		"neither, and no apt-get": {spec: "python=3.11", pythons: "python3:3.11.2", lacks: "ensurepip pip", fails: noPython},
+		"nothing at all":          {spec: "python=3.11", fails: noPython},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -155,51 +167,85 @@ func TestThePythonThatIsThere(t *testing.T) {
 			for python := range strings.FieldsSeq(c.pythons) {
 				fakePython(t, dir, python)
 			}
+			for module := range strings.FieldsSeq(c.lacks) {
+				if err := os.WriteFile(filepath.Join(dir, "no-"+module), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
 			step := steps(t, pinned(t, Environment{Base: "b", Conda: []string{c.spec}, Pip: []string{"x"}}).Dockerfile())[1]
 			step = strings.NewReplacer("/run/secrets/", dir+"/", "/tmp/uv", dir+"/uv", root, dir+"/aml").Replace(step)
 			command := exec.Command("/bin/sh", "-c", step)
-			command.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "REAL=" + realPython(t)}
+			command.Env = []string{"PATH=" + dir, "REAL=" + realPython(t)}
 			out, err := command.CombinedOutput()
-			if err != nil {
+			if (err != nil) != (c.fails != "") || !strings.HasPrefix(string(out), c.fails) || strings.Count(c.fails, "\n") > 1 {
 				t.Fatalf("%v: %s", err, out)
 			}
-			if got := strings.TrimSpace(string(out)); got != c.want {
+			if got := strings.TrimSpace(strings.ReplaceAll(string(out), dir, "DIR")); err == nil && got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
 	}
 }
 
+// realPython is the program itself, and no script that looks for one on PATH.
 func realPython(t *testing.T) string {
 	t.Helper()
-	python, err := exec.LookPath("python3")
+	python, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return python
+	return strings.TrimSpace(string(python))
 }
 
 // fakePython is a Python of another version, NAME:VERSION, which says its name
-// when it makes a virtual environment. That of uv gets a uv, whose Python says
-// what uv was asked for.
+// when it makes a virtual environment, and what its pip is told. The environment of
+// uv gets a uv, whose Python says what uv was asked for. It lacks the modules that
+// a file no-MODULE names. An apt-get brings a Python that has all.
 func fakePython(t *testing.T, dir, python string) {
 	t.Helper()
 	name, version, _ := strings.Cut(python, ":")
 	const script = `#!/bin/sh
 case "$1 $2" in
+"-c import ensurepip") [ ! -f DIR/no-ensurepip ] ;;
+"-c import sysconfig"*) echo "${0%/bin/python}/purelib" ;;
 "-c "*) exec "$REAL" -c "import sys; sys.version_info = (VERSION)
 $2" ;;
+"-m pip")
+  [ ! -f DIR/no-pip ] || exit 1
+  [ "$3" = install ] || exit 0
+  while [ $# -gt 1 ]; do [ "$1" = --target ] && echo "$PIP into $2"; shift; done ;;
 "-m venv")
-  if [ "$3" != "DIR/uv" ]; then echo NAME; exit; fi
+  without=
+  if [ "$3" = --without-pip ]; then without=" without pip"; shift; fi
   mkdir -p "$3/bin"
-  printf '#!/bin/sh\n' > "$3/bin/python"
-  printf '%s\n' '#!/bin/sh' '[ "$2" = find ] || exit 0' \
-    'printf "#!/bin/sh\necho uv $4\n" > DIR/found; chmod +x DIR/found; echo DIR/found' > "$3/bin/uv"
-  chmod +x "$3/bin/python" "$3/bin/uv" ;;
+  ln -sf DIR/NAME "$3/bin/python"
+  if [ "$3" != DIR/uv ]; then echo "NAME$without"; exit; fi
+  printf '%s\n' '#!/bin/sh' 'if [ "$2" = install ]; then [ "$4" != 4.0 ]; exit; fi' '[ "$2" = find ] || exit 0' \
+    'printf "#!/bin/sh\n[ \"\$1\" = -c ] || echo uv $4\n" > DIR/found; chmod +x DIR/found; echo DIR/found' > "$3/bin/uv"
+  chmod +x "$3/bin/uv" ;;
 esac
 `
-	text := strings.NewReplacer("VERSION", strings.ReplaceAll(version, ".", ","), "DIR", dir, "NAME", name).Replace(script)
+	const apt = `#!/bin/sh
+[ "$1" = install ] || exit 0
+rm -f DIR/no-ensurepip
+[ -f DIR/python3 ] || cp DIR/python3.new DIR/python3
+`
+	replacer := strings.NewReplacer("VERSION", strings.ReplaceAll(version, ".", ","), "DIR", dir, "NAME", name, "$PIP", "pip")
+	text := replacer.Replace(script)
+	if name == "apt-get" {
+		text = replacer.Replace(apt)
+		fakePython(t, dir, "python3.new:3.11.2")
+	}
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 		t.Fatal(err)
+	}
+	for _, tool := range []string{"mkdir", "rm", "chmod", "ln", "cp"} {
+		path, err := exec.LookPath(tool)
+		if err == nil {
+			err = os.Symlink(path, filepath.Join(dir, tool))
+		}
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
 	}
 }
