@@ -33,6 +33,9 @@ type ClusterOptions struct {
 	// CPU and Memory that a build may use at most; 2 and 4Gi. A quarter of them is
 	// asked for, so that a busy cluster takes the pod.
 	CPU, Memory resource.Quantity
+	// Disk is how much a build may write at most, so that it fills no node: 50Gi.
+	// None of it is asked for.
+	Disk resource.Quantity
 	// NodeSelector and Tolerations say which nodes may build. A node is of the
 	// platform that is built for in any case.
 	NodeSelector map[string]string
@@ -91,6 +94,9 @@ func (o ClusterOptions) complete() (ClusterOptions, error) {
 	if o.Memory.IsZero() {
 		o.Memory = resource.MustParse("4Gi")
 	}
+	if o.Disk.IsZero() {
+		o.Disk = resource.MustParse("50Gi")
+	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
@@ -98,9 +104,9 @@ func (o ClusterOptions) complete() (ClusterOptions, error) {
 	if o.Namespace == "" {
 		errs = append(errs, errors.New("no namespace to build in: name one"))
 	}
-	if o.CPU.Sign() < 0 || o.Memory.Sign() < 0 {
-		errs = append(errs, fmt.Errorf("%s of CPU and %s of memory to build with: neither may be less than 0",
-			o.CPU.String(), o.Memory.String()))
+	if o.CPU.Sign() < 0 || o.Memory.Sign() < 0 || o.Disk.Sign() < 0 {
+		errs = append(errs, fmt.Errorf("%s of CPU, %s of memory and %s of disk to build with: none may be less than 0",
+			o.CPU.String(), o.Memory.String(), o.Disk.String()))
 	}
 	if o.Timeout < 0 || o.Start < 0 {
 		errs = append(errs, fmt.Errorf("a time-out of %s, and of %s for the start: neither may be less than 0",

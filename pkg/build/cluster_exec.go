@@ -119,10 +119,12 @@ func (c *podConn) Read(p []byte) (int, error) {
 }
 
 // keepAlive gives BuildKit a sign of life now and then, until ctx ends. One that
-// does not arrive is made up for by the next.
+// does not arrive is made up for by the next; so none is waited for longer.
 func (b *clusterBuilder) keepAlive(ctx context.Context, pod string) {
 	for ctx.Err() == nil {
-		_ = b.exec(ctx, pod, streams{out: io.Discard}, "touch", signOfLife)
+		sending, done := context.WithTimeout(ctx, b.o.Idle/signsOfLife)
+		_ = b.exec(sending, pod, streams{out: io.Discard}, "touch", signOfLife)
+		done()
 		select {
 		case <-ctx.Done():
 		case <-b.o.Clock.After(b.o.Idle / signsOfLife):

@@ -160,7 +160,7 @@ func (b *clusterBuilder) template(r Request, c confinement) corev1.PodTemplateSp
 			},
 			Containers: []corev1.Container{b.container()},
 			Volumes: []corev1.Volume{{
-				Name: "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+				Name: "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &b.o.Disk}}}},
 		},
 	}
 }

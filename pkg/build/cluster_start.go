@@ -47,6 +47,9 @@ func (b *clusterBuilder) started(ctx context.Context, job *batchv1.Job, r Reques
 	deadline, said := b.o.Clock.Now().Add(b.o.Start), ""
 	for {
 		l, err := b.look(ctx, job)
+		if passes(err) {
+			l, err = look{waits: "the API server does not answer: " + oneLine(err.Error())}, nil
+		}
 		switch {
 		case err != nil:
 			return "", b.unavailable(ctx, err)
@@ -67,6 +70,13 @@ func (b *clusterBuilder) started(ctx context.Context, job *batchv1.Job, r Reques
 		case <-b.o.Clock.After(pace):
 		}
 	}
+}
+
+// passes tells whether an API server may answer in a moment: it said so, or nothing.
+func passes(err error) bool {
+	status := apierrors.APIStatus(nil)
+	return err != nil && !errors.As(err, &status) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err)
 }
 
 func (b *clusterBuilder) look(ctx context.Context, job *batchv1.Job) (look, error) {
@@ -116,6 +126,10 @@ func (b *clusterBuilder) warning(ctx context.Context, of types.UID) (string, err
 }
 
 func lookAt(pod *corev1.Pod) look {
+	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "" {
+		// Its containers have ended too, and say nothing of why.
+		return look{waits: "its pod failed: " + joined(pod.Status.Reason, pod.Status.Message), hopeless: true}
+	}
 	for _, c := range pod.Status.ContainerStatuses {
 		switch {
 		case c.State.Terminated != nil:

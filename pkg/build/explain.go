@@ -124,7 +124,7 @@ func base(image, text string) (what, advice string) {
 	switch {
 	case has("401", "nauthorized", "UNAUTHORIZED", "authorization failed", "authentication required",
 		"no basic auth credentials"):
-		return "the registry of " + image + " wants a login (401)", "run \"docker login " + host + "\", then try again"
+		return "the registry of " + image + " wants a login (401)", "run " + loginTo(host) + ", then try again"
 	case has("403", "denied", "DENIED", "insufficient_scope"):
 		return "the login does not allow to read " + image + ", or it is not there (403)",
 			"correct its name, or log in as somebody else with \"docker login " + host + "\""
@@ -149,6 +149,17 @@ func base(image, text string) (what, advice string) {
 	default:
 		return "the image " + image + " cannot be read: " + tailOf(text), "check its name and its registry"
 	}
+}
+
+// loginTo is what logs in to a registry. One of Azure's takes a login of Azure too.
+func loginTo(host string) string {
+	login := "\"docker login " + host + "\""
+	for _, cloud := range []string{".azurecr.io", ".azurecr.cn", ".azurecr.us"} {
+		if strings.HasSuffix(host, cloud) {
+			return "\"az login\" or " + login
+		}
+	}
+	return login
 }
 
 // tailOf leaves out what each layer of a builder puts before an error.

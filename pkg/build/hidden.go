@@ -14,6 +14,14 @@ import (
 // hidden are texts that are not to be told.
 type hidden []string
 
+// Telling returns what makes a line of a builder one that can be told: without
+// what is secret in secrets, which are the contents of files, and without what
+// moves a terminal.
+func Telling(secrets map[string][]byte) func(line string) string {
+	h := hide(secrets)
+	return func(line string) string { return h.out(plain(line)) }
+}
+
 // hide finds what is secret in the files of a build. An address is none but for
 // its login, so that a package index can be told.
 func hide(secrets map[string][]byte) hidden {

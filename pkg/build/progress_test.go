@@ -176,6 +176,8 @@ func TestExplain(t *testing.T) {
 			want: "cannot build env: there is no image example.com/a/b:1: correct its name and tag"},
 		"a login is wanted": {place: image, text: "failed to authorize: 401 Unauthorized",
 			want: `cannot build env: the registry of example.com/a/b:1 wants a login (401): run "docker login example.com", then try again`},
+		"a login is wanted by Azure": {place: "[internal] load metadata for e.azurecr.io/a:1", text: "failed to authorize: 401 Unauthorized",
+			want: `cannot build env: the registry of e.azurecr.io/a:1 wants a login (401): run "az login" or "docker login e.azurecr.io", then try again`},
 		"a login that may not": {place: image, text: "403 Forbidden", want: "cannot build env: the login does not allow to read " +
 			`example.com/a/b:1, or it is not there (403): correct its name, or log in as somebody else with "docker login example.com"`},
 		"too many requests": {place: "[internal] load metadata for docker.io/library/python:3", text: "429 Too Many Requests",
