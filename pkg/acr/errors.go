@@ -33,7 +33,7 @@ func unavailable(err error) error {
 	default:
 		return err
 	}
-	return &build.UnavailableError{Builder: Builder, Reason: reason, Err: err}
+	return &build.UnavailableError{Builder: title, Reason: reason, Err: err}
 }
 
 // end is what a run that has ended comes to.

@@ -49,7 +49,7 @@ const (
 //
 // It is meant to come after Docker's configuration in authn.NewMultiKeychain,
 // which goes before it. Who cannot be signed in goes on as nobody, since a
-// registry may be public; SignIn tells the reason after the registry's refusal.
+// registry may be public; Tell has the reason before the registry's refusal.
 func Keychain(cred azcore.TokenCredential, o KeychainOptions) authn.Keychain {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -80,24 +80,6 @@ func (k *keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 		k.logins[host] = &login{host: host, cred: k.cred, o: k.o}
 	}
 	return k.logins[host], nil
-}
-
-// SignIn is why k, which Keychain made, could not sign in to host when it was last
-// asked to, in one line with what to do; nil if it could, or was not asked.
-func SignIn(k authn.Keychain, host string) error {
-	of, ok := k.(*keychain)
-	if !ok {
-		return nil
-	}
-	of.mu.Lock()
-	l := of.logins[strings.ToLower(host)]
-	of.mu.Unlock()
-	if l == nil {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
 }
 
 // login is one registry's.

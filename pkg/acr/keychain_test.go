@@ -57,7 +57,7 @@ func TestSignsIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := s.Matching(armfake.Exchange)
-	if len(asked) != 1 || asked[0].Query != "api-version=2021-07-01" || told.String() != "" || SignIn(k, server) != nil {
+	if len(asked) != 1 || asked[0].Query != "api-version=2021-07-01" || told.String() != "" {
 		t.Fatalf("asked %d times, told %s", len(asked), told)
 	}
 	form, err := url.ParseQuery(string(asked[0].Body))
@@ -134,11 +134,8 @@ func TestGoesOnWithoutALogin(t *testing.T) {
 					t.Errorf("signs in as %+v", got)
 				}
 			}
-			if told.String() != test.want || SignIn(k, server) == nil || SignIn(k, server).Error() != test.want {
+			if told.String() != test.want {
 				t.Errorf("told\n%s\nwant\n%s", told, test.want)
-			}
-			if SignIn(k, "other.azurecr.io") != nil || SignIn(none{}, server) != nil {
-				t.Error("tells of registries that nobody has signed in to")
 			}
 			reference, err := name.ParseReference(server + "/environments:none")
 			if err != nil {
@@ -193,8 +190,8 @@ func TestTriesAgainAfterAWhile(t *testing.T) {
 		t.Errorf("asked %d times", cred.asked)
 	}
 	now.SetTime(now.Now().Add(2 * time.Minute))
-	if got := authorize(t, k, server); got.Username == "" || SignIn(k, server) != nil {
-		t.Errorf("still %v", SignIn(k, server))
+	if got := authorize(t, k, server); got.Username == "" {
+		t.Errorf("still %+v", got)
 	}
 }
 
@@ -208,7 +205,7 @@ func TestAnEndedCommandIsNoFailedLogin(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := authn.Authorization(ctx, a); !errors.Is(err, context.Canceled) || told.String() != "" || SignIn(k, server) != nil {
+	if _, err := authn.Authorization(ctx, a); !errors.Is(err, context.Canceled) || told.String() != "" {
 		t.Errorf("ended with %v, told %s", err, told)
 	}
 	if got := authorize(t, k, server); got.Username == "" {

@@ -115,9 +115,15 @@ func notTaken(answer *http.Response, err error) bool {
 	return answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusServiceUnavailable
 }
 
+// follower gets the log of a run, after clean.
+type follower struct {
+	tell  func(line string)
+	clean func(line string) string
+}
+
 // follow tells the log of a run until its end, and returns the digest that it has
 // pushed to repository, if Azure knows it.
-func (r *runs) follow(ctx context.Context, id string, tell func(string), repository string) (string, error) {
+func (r *runs) follow(ctx context.Context, id string, by follower, repository string) (string, error) {
 	var told transcript
 	log := &runLog{storage: r.storage,
 		link: func(ctx context.Context) (string, error) {
@@ -128,8 +134,9 @@ func (r *runs) follow(ctx context.Context, id string, tell func(string), reposit
 			return value(links.LogLink), err
 		},
 		line: func(text string) {
+			text = by.clean(text)
 			told.line(text)
-			tell(text)
+			by.tell(text)
 		},
 	}
 	var status acr.RunStatus
@@ -144,7 +151,7 @@ func (r *runs) follow(ctx context.Context, id string, tell func(string), reposit
 		}
 		if value(p.Status) != status {
 			status = value(p.Status)
-			tell("run " + id + ": " + strings.ToLower(string(status)))
+			by.tell("run " + id + ": " + strings.ToLower(string(status)))
 		}
 		log.read(ctx)
 		if ended(status) {

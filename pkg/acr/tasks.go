@@ -28,6 +28,9 @@ import (
 // Builder is the name of builders with ACR Tasks.
 const Builder = "acr"
 
+// title is what it is called in messages.
+const title = "ACR Tasks"
+
 // Options say how ACR Tasks is reached.
 type Options struct {
 	// Azure is how the resource manager is reached: the registry is looked for in
@@ -58,7 +61,7 @@ type Options struct {
 func Tasks(cred azcore.TokenCredential, registry string, o Options) (build.Builder, error) {
 	repository, err := name.NewRepository(strings.TrimSuffix(registry, "/")+"/environments", name.StrictValidation)
 	if err != nil || !Server(repository.RegistryStr()) {
-		return nil, &build.UnavailableError{Builder: Builder, Err: err,
+		return nil, &build.UnavailableError{Builder: title, Err: err,
 			Reason: fmt.Sprintf("registry %q is none of Azure: write --registry NAME.azurecr.io, or another --builder",
 				registry)}
 	}
@@ -93,7 +96,7 @@ type tasks struct {
 }
 
 // Name implements build.Builder.
-func (t *tasks) Name() string { return "ACR Tasks of " + t.repository.RegistryStr() }
+func (t *tasks) Name() string { return title + " of " + t.repository.RegistryStr() }
 
 // Build implements build.Builder. Errors of Azure are *aks.Error; those that say
 // that ACR Tasks cannot be used at all are a *build.UnavailableError.
@@ -150,7 +153,7 @@ func (t *tasks) run(ctx context.Context, r build.Request, image name.Tag, secret
 		return "", err
 	}
 	r.Log("run " + run + " of registry " + server)
-	digest, err := runs.follow(ctx, run, r.Log, t.repository.RepositoryStr())
+	digest, err := runs.follow(ctx, run, follower{tell: r.Log, clean: build.Telling(secrets)}, t.repository.RepositoryStr())
 	if ctx.Err() != nil {
 		runs.cancel(ctx, run)
 		return "", ctx.Err()

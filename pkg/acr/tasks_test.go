@@ -144,19 +144,19 @@ func TestTroubleThatStays(t *testing.T) {
 	}{
 		"free subscription": {faults: answer(armfake.ScheduleRun, http.StatusBadRequest, "TasksOperationsNotAllowed",
 			"ACR Tasks requests for the registry are not permitted."), unavailable: true,
-			want: "acr cannot build: Azure allows no ACR Tasks in this subscription, as in those that are free or new: " +
+			want: "ACR Tasks cannot build: Azure allows no ACR Tasks in this subscription, as in those that are free or new: " +
 				"write another --builder, or ask Azure's support to allow them"},
 		"another subscription": {change: func(o *Options) { o.Azure.Subscription = "other" }, unavailable: true,
-			want: "acr cannot build: subscription other has no container registry myregistry.azurecr.io: " +
+			want: "ACR Tasks cannot build: subscription other has no container registry myregistry.azurecr.io: " +
 				"set AZURE_SUBSCRIPTION_ID to that of the registry, or correct the name"},
 		"no right to list": {faults: answer(armfake.ListRegistries, http.StatusForbidden, "AuthorizationFailed",
 			"The client does not have authorization to perform action 'Microsoft.ContainerRegistry/registries/read'."), unavailable: true,
-			want: "acr cannot build: subscription " + armfake.Subscription + ": The client does not have authorization to perform " +
+			want: "ACR Tasks cannot build: subscription " + armfake.Subscription + ": The client does not have authorization to perform " +
 				"action 'Microsoft.ContainerRegistry/registries/read' (AuthorizationFailed): ask for the role Reader on the " +
 				"resource group, which has the action Microsoft.ContainerRegistry/registries/read"},
 		"no right to run": {faults: answer(armfake.ScheduleRun, http.StatusForbidden, "AuthorizationFailed",
 			"No right to perform action 'Microsoft.ContainerRegistry/registries/scheduleRun/action'."), unavailable: true,
-			want: "acr cannot build: registry myregistry.azurecr.io: No right to perform action 'Microsoft.ContainerRegistry/" +
+			want: "ACR Tasks cannot build: registry myregistry.azurecr.io: No right to perform action 'Microsoft.ContainerRegistry/" +
 				"registries/scheduleRun/action' (AuthorizationFailed): ask for the role Container Registry Tasks Contributor on " +
 				"the registry, which has the action Microsoft.ContainerRegistry/registries/scheduleRun/action"},
 		"upload refused": {faults: []armfake.Fault{{Match: armfake.Upload, Status: http.StatusForbidden, Times: -1,
@@ -230,6 +230,31 @@ func TestRunsThatEndBadly(t *testing.T) {
 				t.Errorf("ended with\n%v\nwant\n%s", err, test.want)
 			}
 		})
+	}
+}
+
+// What a step prints of a secret, or of what moves a terminal, is not told, also not
+// as the cause of a failure.
+func TestSecretsInALogAreNotTold(t *testing.T) {
+	t.Parallel()
+	s, told := azure(t), &lines{}
+	file := filepath.Join(t.TempDir(), "pip.conf")
+	if err := os.WriteFile(file, []byte("[global]\nindex-url = https://me:hidden-word@pypi.example.com/simple\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.NextRun(armfake.Run{Status: "Failed", Log: []string{
+		"#7 [2/3] RUN cat /etc/pip.conf", "#7 0.5 index-url = https://me:hidden-word@pypi.example.com/simple", "#7 0.6 \x1b[31mred",
+		`#7 ERROR: process "/bin/sh -c cat" did not complete successfully: exit code: 1`,
+	}})
+	r := request(told)
+	r.Secrets = map[string]string{"pip.conf": file}
+	_, err := builder(t, s, told, nil).Build(t.Context(), r)
+	const want = "step \"RUN cat /etc/pip.conf\" of the build ended with 1\n  index-url = https://***@pypi.example.com/simple\n  red"
+	if err == nil || err.Error() != want {
+		t.Errorf("ended with\n%v\nwant\n%s", err, want)
+	}
+	if all := told.String(); strings.Contains(all, "hidden-word") || strings.Contains(all, "\x1b") || !strings.Contains(all, "0.6 red") {
+		t.Errorf("told\n%q", all)
 	}
 }
 

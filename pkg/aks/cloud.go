@@ -75,7 +75,7 @@ func Subscription(flag string, getenv func(string) string, home string) (string,
 	}
 	id, err := profileSubscription(folder)
 	if err != nil {
-		return "", fmt.Errorf("which subscription: %w: write --subscription, set AZURE_SUBSCRIPTION_ID, or run az login", err)
+		return "", fmt.Errorf("which subscription: %w: set AZURE_SUBSCRIPTION_ID, or run az login", err)
 	}
 	return id, nil
 }

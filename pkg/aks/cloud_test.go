@@ -77,7 +77,7 @@ func TestSubscription(t *testing.T) {
 	const (
 		profile = "\ufeff" + `{"installationId":"x","subscriptions":[{"id":"first","isDefault":false},` +
 			`{"id":"second","name":"ML","isDefault":true}]}`
-		next = ": write --subscription, set AZURE_SUBSCRIPTION_ID, or run az login"
+		next = ": set AZURE_SUBSCRIPTION_ID, or run az login"
 	)
 	for name, c := range map[string]struct {
 		flag, variable, profile, folder, want, message string

@@ -59,9 +59,9 @@ func (f *clusterFlags) target(o *options, name string) (aks.Target, bool, error)
 	case f.group == "":
 		return aks.Target{}, false, nil
 	}
-	subscription, err := aks.Subscription(f.subscription, o.Getenv, o.home())
+	subscription, err := f.inSubscription(o)
 	if err != nil {
-		return aks.Target{}, false, usageError{err}
+		return aks.Target{}, false, err
 	}
 	return aks.Target{Subscription: subscription, ResourceGroup: f.group, Name: cmp.Or(f.cluster, name)}, true, nil
 }

@@ -164,6 +164,7 @@ func TestAClusterOfAKSIsAttachedAndNotDeleted(t *testing.T) {
 	w.walk(
 		walk{line: "attach aks -n fraud", code: 2, err: "which cluster: write -i ID"},
 		walk{line: "attach aks -n fraud -i /subscriptions/s/resourceGroups/ml", code: 2, err: "resource id"},
+		walk{line: "attach aks -n fraud -g ml --subscription a/b", code: 2, err: "is no id of a subscription"},
 		walk{line: "attach aks -n fraud -g ml --cluster-name none", code: 7, err: "none"},
 		walk{line: "attach aks -n fraud -i " + id, out: "compute/fraud attached\n"},
 		walk{line: "attach aks -n fraud -g ml --cluster-name prod", out: "compute/fraud unchanged (already attached)\n"},

@@ -5,6 +5,7 @@ package cmd
 
 import (
 	"cmp"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -20,11 +21,14 @@ type azureAccess struct {
 	// compute is the name that people know the cluster by, if the command is
 	// about one: what Azure goes on with is kept under it.
 	compute string
+	// named is set when the command has --subscription.
+	named bool
 	// quiet leaves out how far Azure is. Warnings are told all the same.
 	quiet bool
 }
 
 func (a *azureAccess) add(c *cobra.Command, getenv func(string) string) {
+	a.named = true
 	c.Flags().StringVar(&a.subscription, "subscription", "",
 		"Id of the subscription. AZURE_SUBSCRIPTION_ID, or the default one of the Azure CLI, if not given")
 	a.addCloud(c, getenv)
@@ -55,9 +59,9 @@ func (a *azureAccess) settings(o *options) (aks.Options, error) {
 	if err != nil {
 		return aks.Options{}, usageError{err}
 	}
-	subscription, err := aks.Subscription(a.subscription, o.Getenv, o.home())
+	subscription, err := a.inSubscription(o)
 	if err != nil {
-		return aks.Options{}, usageError{err}
+		return aks.Options{}, err
 	}
 	settings := aks.Options{
 		Subscription: subscription, Cloud: cloud, Clock: o.Clock, Compute: a.compute,
@@ -75,6 +79,18 @@ func (a *azureAccess) settings(o *options) (aks.Options, error) {
 		settings.Credential, err = aks.Credential(o.Getenv, cloud, settings.Transport)
 	}
 	return settings, err
+}
+
+// inSubscription is the id of the subscription to work in.
+func (a *azureAccess) inSubscription(o *options) (string, error) {
+	id, err := aks.Subscription(a.subscription, o.Getenv, o.home())
+	switch {
+	case err != nil && a.named:
+		return "", usageError{fmt.Errorf("%w, or write --subscription", err)}
+	case err != nil:
+		return "", usageError{err}
+	}
+	return id, nil
 }
 
 // credential signs in without a subscription, in tenant if it is not empty.

@@ -270,8 +270,8 @@ func (o *options) printRequest(ctx context.Context, cluster aks.ClusterOptions, 
 	if err != nil {
 		return usageError{err}
 	}
-	if cluster.Target.Subscription, err = aks.Subscription(f.subscription, o.Getenv, o.home()); err != nil {
-		return usageError{err}
+	if cluster.Target.Subscription, err = f.inSubscription(o); err != nil {
+		return err
 	}
 	mc, err := o.requestOf(cluster, aks.Facts{})
 	if err != nil {

@@ -107,7 +107,7 @@ func answered(answer *transport.Error, doing, host string) (what, advice string)
 	code := answer.StatusCode
 	switch {
 	case code == http.StatusUnauthorized:
-		return "the registry wants a login (401)", "run \"docker login " + host + "\", then try again"
+		return "the registry wants a login (401)", "run " + loginTo(host) + ", then try again"
 	case code == http.StatusForbidden:
 		return "the login does not allow it (403)",
 			"ask for the right to it, or log in as somebody else with \"docker login " + host + "\""
@@ -129,6 +129,17 @@ func answered(answer *transport.Error, doing, host string) (what, advice string)
 	default:
 		return fmt.Sprintf("the registry refused it (%d%s)", code, details(answer)), "see what the registry's logs say"
 	}
+}
+
+// loginTo is what logs in to a registry. One of Azure's takes a login of Azure too.
+func loginTo(host string) string {
+	login := "\"docker login " + host + "\""
+	for _, cloud := range []string{".azurecr.io", ".azurecr.cn", ".azurecr.us"} {
+		if strings.HasSuffix(host, cloud) {
+			return "\"az login\" or " + login
+		}
+	}
+	return login
 }
 
 // isFull tells whether a registry has no room left. Most say so only in the text
