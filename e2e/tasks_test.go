@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,11 @@ func TestAnEnvironmentIsBuiltWithACRTasks(t *testing.T) {
 	must(t, os.WriteFile(config, []byte(`{"entryScript": "score.py", "environment": {"name": "other",
 		"docker": {"baseImage": "`+base.String()+`"},
 		"python": {"condaDependencies": {"dependencies": ["python=3.11", {"pip": ["numpy==2.2.0"]}]}}}}`), 0o600))
-	if got := z.run(args...); got.code == 0 || !strings.Contains(got.err, "Azure allows no ACR Tasks in this subscription") {
+	any := append(slices.Clone(args), "--builder", "auto")
+	z.env = append(z.env, "DOCKER_HOST=unix://"+folder+"/none.sock")
+	if got := z.run(any...); got.code == 0 || !strings.Contains(got.err, "nothing here can build the environment: Docker cannot "+
+		"build: no engine answers at ") || !strings.Contains(got.err, "Azure allows no ACR Tasks in this subscription") ||
+		!strings.Contains(got.err, "or write --builder cluster") {
 		t.Errorf("a free subscription ended with %d:\n%s", got.code, got.err)
 	}
 }
