@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -139,9 +140,15 @@ func (l *logins) find(ctx context.Context, host string) (name.Registry, authn.Au
 	if err != nil {
 		return name.Registry{}, nil, err
 	}
-	if !hub && !strings.Contains(l.named, host) {
+	if !hub && !names(l.named, host) {
 		return registry, authn.Anonymous, nil
 	}
 	login, err := authn.Resolve(ctx, l.keychain, registry)
 	return registry, login, err
+}
+
+// names tells whether a text names a registry: the host of an image, or a word that
+// may be an ARG's value. One whose name is a part of another's is another.
+func names(text, host string) bool {
+	return regexp.MustCompile(`(?m)(?:^|[\s"'=,/@{-])` + regexp.QuoteMeta(host) + `(?:[/"'\s}]|$)`).MatchString(text)
 }

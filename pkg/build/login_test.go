@@ -100,6 +100,20 @@ func TestBuilderGetsNoLoginOfOtherRegistries(t *testing.T) {
 	}
 }
 
+func TestRegistriesThatAreNamed(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"FROM hub.io/a": true, "FROM a\nCOPY --from=hub.io/a /x /y": true, "RUN --mount=type=bind,from=hub.io/a x": true,
+		"ARG R=hub.io\nFROM $R/a": true, `ARG R="hub.io"`: true, "FROM ${R:-hub.io}/a": true, "hub.io": true,
+		"FROM github.io/a": false, "FROM hub.io.example.com/a": false, "FROM hub.io:5000/a": false, "FROM a": false,
+		"FROM hub-io/a": false,
+	} {
+		if got := names(text, "hub.io"); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func TestRegistryWithoutTokensGetsTheLogin(t *testing.T) {
 	t.Parallel()
 	w := newWall(t, "basic")
