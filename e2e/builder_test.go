@@ -56,7 +56,7 @@ func TestAnEnvironmentIsBuiltInTheCluster(t *testing.T) {
 	must(t, err)
 
 	start, secret, log := time.Now(), rand.Text(), strings.Builder{}
-	result, err := s.builder().Build(t.Context(), build.Request{
+	result, err := s.builder("1").Build(t.Context(), build.Request{
 		Name: e.Name, Dockerfile: pinned.Dockerfile(), Platform: pinned.Target(),
 		Secrets: map[string]string{"pip.conf": withSecret(t, packageIndex(t), secret), "ca.crt": certificates},
 		Log: func(line string) {
@@ -141,7 +141,7 @@ func TestAStepFailsInTheCluster(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
 	s.admits("baseline")
-	_, err := s.builder().Build(t.Context(), build.Request{Name: "the test's", Platform: "linux/amd64",
+	_, err := s.builder("400m").Build(t.Context(), build.Request{Name: "the test's", Platform: "linux/amd64",
 		Dockerfile: "FROM " + pythonImage(t) + "\nRUN echo first; echo last >&2; id -u; exit 3\n"})
 	var step *build.StepError
 	if !errors.As(err, &step) || step.Code != 3 || !slices.Contains(step.Tail, "last") || !slices.Contains(step.Tail, "0") {
@@ -154,7 +154,7 @@ func TestAStepFailsInTheCluster(t *testing.T) {
 func TestARestrictedNamespaceDoesNotBuild(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	_, err := s.builder().Build(t.Context(), build.Request{Name: "the test's", Dockerfile: "FROM scratch\n",
+	_, err := s.builder("400m").Build(t.Context(), build.Request{Name: "the test's", Dockerfile: "FROM scratch\n",
 		Platform: "linux/amd64"})
 	if err == nil || !strings.Contains(err.Error(), "build in one of level baseline") {
 		t.Errorf("told %v", err)
@@ -198,15 +198,16 @@ func TestABuildWhoseClientIsKilledEnds(t *testing.T) {
 
 const buildkitVar = "AML_BUILDKIT_IMAGE"
 
-// builder builds in the space, as its user.
-func (s *space) builder() build.Builder {
+// builder builds in the space, as its user. It asks for a quarter of the CPU that it
+// may use: several at once have to fit on a small node.
+func (s *space) builder(cpu string) build.Builder {
 	s.t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", s.kubeconfig)
 	must(s.t, err)
 	kube, err := kubernetes.NewForConfig(config)
 	must(s.t, err)
 	b, err := build.Cluster(kube, config, build.ClusterOptions{Namespace: s.namespace, Image: os.Getenv(buildkitVar),
-		CPU: resource.MustParse("2"), Memory: resource.MustParse("2Gi")})
+		CPU: resource.MustParse(cpu), Memory: resource.MustParse("2Gi")})
 	must(s.t, err)
 	return b
 }

@@ -32,7 +32,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("builder", flag.ContinueOnError)
 	kubeconfig := flags.String("kubeconfig", "", "`file` with the cluster")
-	o := build.ClusterOptions{CPU: resource.MustParse("1"), Memory: resource.MustParse("1Gi")}
+	o := build.ClusterOptions{CPU: resource.MustParse("400m"), Memory: resource.MustParse("1Gi")}
 	flags.StringVar(&o.Namespace, "namespace", "", "where the Job runs")
 	flags.StringVar(&o.Image, "image", "", "of BuildKit")
 	flags.DurationVar(&o.Idle, "idle", time.Minute, "how long BuildKit outlives this")
