@@ -153,7 +153,8 @@ func (t *tasks) run(ctx context.Context, r build.Request, image name.Tag, secret
 		return "", err
 	}
 	r.Log("run " + run + " of registry " + server)
-	digest, err := runs.follow(ctx, run, follower{tell: r.Log, clean: build.Telling(secrets)}, t.repository.RepositoryStr())
+	by := follower{tell: r.Log, clean: build.Telling(secrets)}
+	digest, err := runs.follow(ctx, run, by, t.repository.RepositoryStr())
 	if ctx.Err() != nil {
 		runs.cancel(ctx, run)
 		return "", ctx.Err()

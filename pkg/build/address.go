@@ -110,7 +110,8 @@ func unanswered(address string, certified bool, err error) string {
 	case strings.Contains(text, "tls:"), strings.Contains(text, "x509"), strings.Contains(text, "certificate"):
 		return address + " and this machine do not trust each other: " + text + ": name the folder with the " +
 			"certificates for it"
-	case text == "EOF", strings.HasSuffix(text, syscall.EPIPE.Error()), strings.HasSuffix(text, syscall.ECONNRESET.Error()):
+	case text == "EOF", strings.HasSuffix(text, syscall.EPIPE.Error()),
+		strings.HasSuffix(text, syscall.ECONNRESET.Error()):
 		why := "as one does that wants TLS"
 		if certified {
 			why = "as one does that does not trust this machine's certificate"

@@ -5,7 +5,6 @@ package build
 
 import (
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -26,8 +25,7 @@ func bases(dockerfile string, arguments map[string]string) []string {
 	if err != nil {
 		return nil
 	}
-	words := shell.NewLex(parsed.EscapeToken)
-	known := values{}
+	words, known := shell.NewLex(parsed.EscapeToken), values{}
 	for _, command := range meta {
 		for _, arg := range command.Args {
 			if arg.Value != nil {
@@ -38,22 +36,21 @@ func bases(dockerfile string, arguments map[string]string) []string {
 			}
 		}
 	}
-	names := map[string]bool{"scratch": true}
+	// What needs no look-up: stages, and images that are found already.
+	names := map[string]bool{"": true, "scratch": true}
 	var found []string
 	for _, stage := range stages {
-		image, _, err := words.ProcessWord(stage.BaseName, known)
+		from, _, err := words.ProcessWord(stage.BaseName, known)
 		if err != nil {
-			image = ""
+			from = ""
 		}
-		for _, image := range append([]string{image}, lenders(stage)...) {
-			_, number := strconv.Atoi(image)
-			if image != "" && number != nil && !names[strings.ToLower(image)] && !slices.Contains(found, image) {
+		for _, image := range append([]string{from}, lenders(stage)...) {
+			if _, number := strconv.Atoi(image); number != nil && !names[strings.ToLower(image)] {
 				found = append(found, image)
+				names[strings.ToLower(image)] = true
 			}
 		}
-		if stage.Name != "" {
-			names[strings.ToLower(stage.Name)] = true
-		}
+		names[strings.ToLower(stage.Name)] = true
 	}
 	return found
 }

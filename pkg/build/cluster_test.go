@@ -294,62 +294,6 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 	})
 }
 
-// An API server that is away for a moment ends no build, one that refuses does.
-func TestAnAPIServerThatFails(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		err   error
-		times int
-		want  string
-	}{
-		"away":         {errors.New("connect: connection refused"), 3, ""},
-		"busy":         {apierrors.NewTooManyRequests("later", 1), 3, ""},
-		"away_for_all": {errors.New("connect: connection refused"), -1, "has not started within 5m0s: the API server does not answer: connect: connection refused"},
-		"refuses":      {apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New(`User "ada" cannot list`)), 1, `cannot list: the role edit`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, failed := newStage(t, ClusterOptions{}), 0
-			s.kube.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
-				failed++
-				return test.times < 0 || failed <= test.times, nil, test.err
-			})
-			err := s.build(t.Context())
-			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("told %v, want %s", err, test.want)
-			}
-		})
-	}
-}
-
-// A sign of life that hangs is given up, and another is sent.
-func TestASignOfLifeThatHangs(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, ClusterOptions{Idle: leastIdle})
-	again := make(chan struct{})
-	s.builder.exec = func(ctx context.Context, _ string, _ streams, _ ...string) error {
-		s.mu.Lock()
-		s.ran = append(s.ran, "touch")
-		if len(s.ran) == 2 {
-			close(again)
-		}
-		s.mu.Unlock()
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	s.builder.solve = func(ctx context.Context, _ dialer, _ Request) (Result, error) {
-		select {
-		case <-again:
-			return Result{}, nil
-		case <-ctx.Done():
-			return Result{}, ctx.Err()
-		}
-	}
-	if err := s.build(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
 // BuildKit is spoken to through the pod's own socket, and shown signs of life.
 func TestBuildKitIsReachedByExec(t *testing.T) {
 	t.Parallel()

@@ -83,8 +83,8 @@ func (b *builderFlags) check() error {
 		return usageError{fmt.Errorf("--buildkit-certificates are for a BuildKit at tcp://HOST:PORT, and its address is %q: "+
 			"give it with --buildkit-address, or leave the certificates out", b.address)}
 	case b.certificates != "" && !b.auto() && b.builder != builderBuildKit:
-		return usageError{fmt.Errorf("--buildkit-certificates are not for --builder %s: write --builder %s, or leave them out",
-			b.builder, builderBuildKit)}
+		return usageError{fmt.Errorf("--buildkit-certificates are not for --builder %s: write --builder %s, or leave them "+
+			"out", b.builder, builderBuildKit)}
 	}
 	return nil
 }

@@ -185,7 +185,8 @@ func pythonStep(p Pinned) []string {
 		"venv() {",
 		"  if ! lacks $1; then $1 -m venv $3 $2; return; fi;",
 		"  $1 -m venv --without-pip $3 $2;",
-		`  $1 -m ` + pipInstall + `--target "$($2/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" pip;`,
+		`  packages="$($2/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')";`,
+		`  $1 -m ` + pipInstall + `--target "$packages" pip;`,
 		"};",
 		"look; if pipless ${found:-python3}; then",
 		"  command -v apt-get >/dev/null || fail " + quote(noPython) + ";",
@@ -204,8 +205,8 @@ func pythonStep(p Pinned) []string {
 }
 
 // noPython is for a base that has nothing to install packages with.
-const noPython = "the base image has no Python with pip, and no apt-get to install one: start from another image, such as " +
-	"docker.io/library/python:3.11-slim"
+const noPython = "the base image has no Python with pip, and no apt-get to install one: start from another image, such " +
+	"as docker.io/library/python:3.11-slim"
 
 // noSuchPython is for a Python that uv does not get.
 func noSuchPython(wanted string) string {
