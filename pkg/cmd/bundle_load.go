@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -181,7 +182,7 @@ func (l *loading) deploy(ctx context.Context) error {
 	if err != nil && !errors.Is(err, release.ErrNotFound) {
 		return err
 	}
-	next, err := l.propose(ctx, now.values, !there)
+	next, err := l.silent().propose(ctx, now.values, !there)
 	if err != nil {
 		return err
 	}
@@ -198,6 +199,14 @@ func (l *loading) deploy(ctx context.Context) error {
 		return l.failed(err)
 	}
 	return l.report(result, l.done(result), dryRun, format)
+}
+
+// silent is l for a first look, of which nothing is told twice.
+func (l *loading) silent() *loading {
+	look, quiet := *l, *l.options
+	quiet.Streams.ErrOut = io.Discard
+	look.options = &quiet
+	return &look
 }
 
 // run makes the revision, and before it one that brings a new default version if

@@ -24,6 +24,7 @@ import (
 func packed(t *testing.T) (w *world, site string) {
 	t.Helper()
 	w, _ = withPods(t)
+	w.env["AML_LAYOUT"] = filepath.Join(w.dir, "images")
 	w.push("envoy:1")
 	w.push("haproxy:1")
 	w.env["AML_ROUTER_IMAGE"], w.env["AML_LIMITER_IMAGE"] = w.registry+"/envoy:1", w.registry+"/haproxy:1"
