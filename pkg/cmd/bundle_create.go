@@ -12,57 +12,74 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/auth"
 	"github.com/kubectl-aml/kubectl-aml/pkg/bundle"
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
 
 // bundleCreateFlags are the flags of bundle create.
 type bundleCreateFlags struct {
-	registryFlags
+	deployFlags
 	file, platform string
 	overwrite      bool
+	// fromFiles says that flags of deploy describe the endpoint, and no cluster does.
+	fromFiles bool
+}
+
+// read finds out which flags were given.
+func (f *bundleCreateFlags) read(c *cobra.Command) {
+	f.roleGiven(c)
+	own := []string{"file", "platform", "overwrite", "registry", "insecure-registry", "registry-ca"}
+	c.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
+		f.fromFiles = f.fromFiles || flag.Changed && !slices.Contains(own, flag.Name)
+	})
 }
 
 func newBundleCreate(o *options) *cobra.Command {
 	f := &bundleCreateFlags{}
 	c := &cobra.Command{
 		Use:   "create ENDPOINT",
-		Short: "Write an endpoint as it runs into one file",
+		Short: "Write an endpoint into one file",
 		Long: "Write an endpoint as it runs into one file: the values in force, the chart, and every image that the\n" +
-			"endpoint's objects name, pinned to its digest. What is about this cluster stays behind: keys and their\n" +
-			"Secret, and the names of Secrets for pulling images. The variables of versions are in the values, so they\n" +
-			"are in the file. The file appears when it is whole; the same endpoint gives the same bytes.",
+			"endpoint's objects name, pinned to its digest. With flags of deploy it is the endpoint that deploy would\n" +
+			"make of them, with one version: the image is pushed, no cluster is asked, and nothing is deployed.\n\n" +
+			"What is about a cluster stays behind: keys and their Secret, and the names of Secrets for pulling images.\n" +
+			"The variables of versions are in the values, so they are in the file. The file appears when it is whole;\n" +
+			"the same endpoint gives the same bytes.",
 		Example: "  kubectl aml bundle create diabetes --file diabetes.aml.tar\n\n" +
 			"  # Images of all platforms, as their registries have them\n" +
-			"  kubectl aml bundle create diabetes --platform all",
+			"  kubectl aml bundle create diabetes --platform all\n\n" +
+			"  # From files, without a cluster\n" +
+			"  kubectl aml bundle create diabetes -m model.pkl --inference-config inferenceconfig.json",
 		Args:              exactArgs(1),
 		ValidArgsFunction: o.completeEndpoints,
-		RunE:              func(c *cobra.Command, args []string) error { return o.bundleCreate(c.Context(), args[0], f) },
+		RunE: func(c *cobra.Command, args []string) error {
+			f.read(c)
+			return o.bundleCreate(c.Context(), args[0], f)
+		},
 	}
+	f.addVersion(c, o)
 	flags := c.Flags()
 	flags.StringVar(&f.file, "file", "", "File to write (default: ENDPOINT.aml.tar)")
 	flags.StringVar(&f.platform, "platform", "", "Platform of the cluster that it is for, as OS/ARCHITECTURE: of images "+
 		"for several platforms that one is taken, or with "+bundle.AllPlatforms+" all of them (default: the platform of "+
 		"the images that are for one only)")
 	flags.BoolVar(&f.overwrite, "overwrite", false, "Replace a file that is there")
-	f.reach(c)
 	return c
 }
 
 func (o *options) bundleCreate(ctx context.Context, name string, f *bundleCreateFlags) error {
 	file := o.path(cmp.Or(f.file, name+".aml.tar"))
-	if err := errors.Join(f.check(o), bundle.Free(file, f.overwrite)); err != nil {
+	if err := errors.Join(f.registryFlags.check(o), bundle.Free(file, f.overwrite)); err != nil {
 		return err
 	}
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	d, err := s.endpoint(ctx, name)
+	d, err := o.toBundle(ctx, name, f)
 	if err != nil {
 		return err
 	}
@@ -86,6 +103,61 @@ func (o *options) bundleCreate(ctx context.Context, name string, f *bundleCreate
 	o.answer("%s created: endpoint %s, %d images, %s", cmp.Or(f.file, name+".aml.tar"), name, len(e.Images.Images),
 		megabytes(did.Size))
 	return nil
+}
+
+// toBundle is the endpoint in force, or the one that flags of deploy describe.
+func (o *options) toBundle(ctx context.Context, name string, f *bundleCreateFlags) (deployed, error) {
+	if f.fromFiles {
+		return o.undeployed(ctx, name, &f.deployFlags)
+	}
+	s, err := o.connect()
+	if err != nil {
+		return deployed{}, err
+	}
+	return s.endpoint(ctx, name)
+}
+
+// undeployed is the endpoint that a first deploy would make.
+func (o *options) undeployed(ctx context.Context, name string, f *deployFlags) (deployed, error) {
+	p, err := o.plan(name, f)
+	if err != nil {
+		return deployed{}, err
+	}
+	p.versionName = cmp.Or(p.versionName, "main")
+	opts, err := f.access(o, "image")
+	if err != nil {
+		return deployed{}, err
+	}
+	if f.image != "" {
+		p.version.Image, err = image.Resolve(ctx, f.image, opts)
+	} else {
+		err = o.pack(ctx, p, f, opts, false)
+	}
+	if err != nil {
+		return deployed{}, err
+	}
+	return p.standsAlone(f)
+}
+
+// standsAlone is an endpoint with nothing but the version of p.
+func (p *plan) standsAlone(f *deployFlags) (deployed, error) {
+	values, err := chart.ParseValues(nil)
+	if err != nil {
+		return deployed{}, err
+	}
+	fresh, err := chart.FreshVersion()
+	if err != nil {
+		return deployed{}, err
+	}
+	base := values.Endpoint(p.endpoint)
+	base.Purpose = cmp.Or(endpoint.Purpose(f.purpose), base.Purpose)
+	e, err := p.apply(base, fresh)
+	if err != nil {
+		return deployed{}, err
+	}
+	packed, err := chart.Pack()
+	return deployed{Endpoint: e, values: f.set(values.With(e, fresh)), release: release.Release{Name: p.endpoint,
+		ChartVersion: packed.Version}}, err
 }
 
 // endpointToBundle finds everything that goes into the bundle of an endpoint.

@@ -6,6 +6,7 @@ package cmd_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -16,6 +17,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/cmd"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release/releasetest"
 )
 
@@ -74,6 +78,41 @@ func TestABundleIsLoadedElsewhere(t *testing.T) {
 		"endpoint/moved unchanged\n" || !strings.Contains(r.err, "(0 blobs sent, 0.0 MB; 8 there already)") {
 		t.Errorf("loaded again: %s%s", r.out, r.err)
 	}
+}
+
+// What runs and what would be deployed from the same files is one bundle.
+func TestABundleIsMadeOfFilesWithoutACluster(t *testing.T) {
+	t.Parallel()
+	w, site := packed(t)
+	w.fine(w.run("delete", "version", "diabetes", "green"))
+	w.fine(w.run("bundle", "create", "diabetes", "--file", "run.tar"))
+	w.elsewhere()
+	connects := false
+	w.change = func(e *cmd.Env) {
+		e.Connect = func(*genericclioptions.ConfigFlags) (*cmd.Session, error) {
+			connects = true
+			return nil, errors.New("no cluster")
+		}
+	}
+	r := w.fine(w.run("bundle", "create", "diabetes", "--file", "made.tar", "--version-name", "blue",
+		"--entry-script", "score.py", "-m", "model.txt"))
+	if connects || !strings.HasPrefix(r.out, "made.tar created: endpoint diabetes, 3 images, ") {
+		t.Errorf("asked a cluster: %v; answered %s", connects, r.out)
+	}
+	if r := w.run("bundle", "create", "diabetes", "--file", "none.tar", "--version-name", "blue"); r.code != 2 ||
+		!strings.Contains(r.err, "nothing to deploy") {
+		t.Errorf("without code: exit code %d: %s", r.code, r.err)
+	}
+	w.change = nil
+	made, err := os.ReadFile(filepath.Join(w.dir, "made.tar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := os.ReadFile(filepath.Join(w.dir, "run.tar"))
+	if err != nil || !bytes.Equal(made, run) {
+		t.Errorf("%d and %d bytes differ: %v", len(made), len(run), err)
+	}
+	w.fine(w.run("bundle", "load", "made.tar", "--registry", site, "--wait=false"))
 }
 
 func TestNoKeyIsInABundle(t *testing.T) {
