@@ -35,6 +35,8 @@ type bundledVersion struct {
 	Default bool     `json:"default"`
 	Models  []string `json:"models"`
 	Image   string   `json:"image"`
+	// ModelImage is the image with the models, if they are not in Image.
+	ModelImage string `json:"modelImage,omitempty"`
 }
 
 // bundledImage is an image in a bundle and what it is for.
@@ -106,8 +108,11 @@ func shownOf(b *bundle.Bundle, values chart.Values) bundleShown {
 	for _, name := range slices.Sorted(maps.Keys(values.Versions)) {
 		v := values.Versions[name]
 		uses[v.Image] = append(uses[v.Image], name)
+		if v.ModelImage != "" {
+			uses[v.ModelImage] = append(uses[v.ModelImage], name)
+		}
 		s.Versions = append(s.Versions, bundledVersion{Name: name, Default: name == values.DefaultVersion,
-			Models: append([]string{}, v.Models...), Image: v.Image})
+			Models: append([]string{}, v.Models...), Image: v.Image, ModelImage: v.ModelImage})
 	}
 	for _, i := range b.Images {
 		s.Images = append(s.Images, bundledImage{Image: i, For: append([]string{}, uses[i.Reference]...)})
@@ -119,7 +124,7 @@ func shownOf(b *bundle.Bundle, values chart.Values) bundleShown {
 func (s bundleShown) modelsFor(i bundledImage) string {
 	var models []string
 	for _, v := range s.Versions {
-		if v.Image == i.Reference {
+		if cmp.Or(v.ModelImage, v.Image) == i.Reference {
 			models = append(models, v.Models...)
 		}
 	}

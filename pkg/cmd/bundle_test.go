@@ -115,6 +115,25 @@ func TestABundleIsMadeOfFilesWithoutACluster(t *testing.T) {
 	w.fine(w.run("bundle", "load", "made.tar", "--registry", site, "--wait=false"))
 }
 
+// Models that are mounted are images, too.
+func TestModelsThatAreMountedComeAlong(t *testing.T) {
+	t.Parallel()
+	w, site := packed(t)
+	w.mustDeploy("blue", "--model-mount", "volume")
+	r := w.fine(w.run("bundle", "create", "diabetes", "--overwrite"))
+	if !strings.Contains(r.out, " 5 images, ") {
+		t.Errorf("answered %s", r.out)
+	}
+	w.elsewhere()
+	w.fine(w.run("bundle", "load", "diabetes.aml.tar", "--registry", site+"/ml", "--wait=false"))
+	if blue := w.version("blue"); !strings.HasPrefix(blue.ModelImage, site+"/ml/diabetes@sha256:") || blue.ModelImage == blue.Image {
+		t.Errorf("%q is mounted beside %q", blue.ModelImage, blue.Image)
+	}
+	if got := w.plain(w.fine(w.run("bundle", "show", "diabetes.aml.tar", "-o", "wide")).out); strings.Count(got, "local/model.txt:1") != 2 {
+		t.Errorf("models are in\n%s", got)
+	}
+}
+
 func TestNoKeyIsInABundle(t *testing.T) {
 	t.Parallel()
 	w, _ := packed(t)

@@ -36,6 +36,11 @@ func (l *loading) propose(ctx context.Context, now chart.Values, isNew bool) (ch
 // that are not there.
 func (l *loading) admit(ctx context.Context, next chart.Values) error {
 	err := onlyImages(next, l.name, l.session.Namespace, slices.Collect(maps.Values(l.at)))
+	for _, v := range next.Versions {
+		if err == nil && v.ModelImage != "" {
+			err = l.mountsImages(ctx, l.session, v.ModelImage)
+		}
+	}
 	if err != nil || next.Routing.Mode == chart.GatewayMode {
 		return err
 	}

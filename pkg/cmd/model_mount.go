@@ -66,7 +66,12 @@ func (o *options) admitModelVolume(ctx context.Context, p *plan, f *deployFlags)
 	if err != nil {
 		return err
 	}
-	err = compute.CheckImageVolumes(ctx, s.Kube, s.Namespace, unbuilt(f.path(p.endpoint)))
+	return o.mountsImages(ctx, s, unbuilt(f.path(p.endpoint)))
+}
+
+// mountsImages refuses a cluster that cannot mount an image as a volume.
+func (o *options) mountsImages(ctx context.Context, s *Session, ref string) error {
+	err := compute.CheckImageVolumes(ctx, s.Kube, s.Namespace, ref)
 	var unsure *compute.UnsureError
 	if errors.As(err, &unsure) {
 		o.tell("warning: whether the cluster can mount models as a volume is not known: %v", err)
