@@ -278,7 +278,7 @@ func (c *construction) make(ctx context.Context) (v1.Hash, error) {
 			return theirs, err
 		}
 		if !pushed {
-			c.o.log("pushing to " + c.repo.Name())
+			c.traffic.progress.begin("pushing to " + c.repo.Name())
 			if _, err := push(ctx, c.repo, img, c.o, c.traffic); err != nil {
 				return v1.Hash{}, err
 			}

@@ -129,7 +129,7 @@ func Package(ctx context.Context, src Source, repository string, o Options) (Ima
 		return Image{}, err
 	}
 	out := m.about
-	o.log("pushing to " + m.repo.Name())
+	m.traffic.progress.begin("pushing to " + m.repo.Name())
 	if m.models != nil {
 		if out.ModelImage, err = push(ctx, m.repo, m.models, o, m.traffic); err != nil {
 			return Image{}, err

@@ -198,7 +198,7 @@ func (s shelf) fill(ctx context.Context, model Model, info ModelInfo) (Registere
 	if err != nil {
 		return Registered{}, err
 	}
-	s.o.log("pushing to " + s.repo.Name())
+	s.traffic.progress.begin("pushing to " + s.repo.Name())
 	err = remote.WriteLayer(s.repo, l, s.options(ctx)...)
 	if changed := l.changed.Load(); changed != nil {
 		return Registered{}, changed

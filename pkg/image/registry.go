@@ -90,7 +90,7 @@ func Read(ctx context.Context, ref string, o Options) (v1.Image, error) {
 }
 
 // push writes what the repository does not have yet.
-func push(ctx context.Context, repo name.Repository, img v1.Image, o Options, t http.RoundTripper) (string, error) {
+func push(ctx context.Context, repo name.Repository, img v1.Image, o Options, t *countingTransport) (string, error) {
 	digest, err := img.Digest()
 	if err != nil {
 		return "", explain(err, pushTo, repo.Name())
@@ -153,6 +153,8 @@ type countingTransport struct {
 	clock    clock.Clock
 	log      func(string)
 
+	progress *progress
+
 	mu   sync.Mutex
 	sent map[string]bool
 }
@@ -160,7 +162,7 @@ type countingTransport struct {
 func newTransport(o Options) *countingTransport {
 	next, err := o.Carrier()
 	return &countingTransport{next: next, broken: err, insecure: o.Insecure, clock: o.clock(), log: o.log,
-		sent: map[string]bool{}}
+		progress: &progress{clock: o.clock(), log: o.log}, sent: map[string]bool{}}
 }
 
 // RoundTrip refuses plain HTTP to other machines: the login would be readable
@@ -172,7 +174,7 @@ func (t *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme == "http" && !t.insecure && !thisMachine(r.URL.Hostname()) {
 		return nil, &plainHTTPError{host: r.URL.Host}
 	}
-	answer, err := t.next.RoundTrip(r)
+	answer, err := t.next.RoundTrip(t.progress.counted(r))
 	if err == nil && r.Method == http.MethodHead && answer.StatusCode == http.StatusMethodNotAllowed {
 		answer, err = t.headByGet(r, answer)
 	}

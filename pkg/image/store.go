@@ -23,7 +23,7 @@ import (
 type store struct {
 	repo    name.Repository
 	o       Options
-	traffic http.RoundTripper
+	traffic *countingTransport
 	clock   clock.Clock
 	// doing is what is being done, for messages: "register NAME".
 	doing string
