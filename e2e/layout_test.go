@@ -5,11 +5,14 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // With no registry named, environments, models and images are in a folder, and
@@ -39,7 +42,9 @@ func TestNoRegistryIsNeededOnKind(t *testing.T) {
 	if refused.code != 1 || !strings.Contains(refused.err, "model words:1 is run by version main") {
 		t.Errorf("delete of a model in use: exit code %d: %s", refused.code, refused.err)
 	}
+	s.prunes(images, 0)
 	s.ok("delete", "endpoint", "words")
+	s.prunes(images, 2)
 	s.ok("model", "delete", "words:1")
 	if got := s.ok("model", "list", "--query", "[].id", "-o", "tsv").out; strings.TrimSpace(got) != "" {
 		t.Errorf("left: %s", got)
@@ -106,5 +111,25 @@ func (s *space) packed(folder string) {
 		if !strings.Contains(string(got), want) {
 			s.t.Errorf("%s has no %s:\n%s", file, want, got)
 		}
+	}
+}
+
+// prunes makes the folder's files a year old and prunes it, as somebody who may see
+// the endpoints of all namespaces.
+func (s *space) prunes(folder string, want int) {
+	s.t.Helper()
+	then := time.Now().AddDate(-1, 0, 0)
+	must(s.t, filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Chtimes(path, then, then))
+	}))
+	refused := s.run("prune")
+	if refused.code != 1 || !strings.Contains(refused.err, "which images endpoints have cannot be found out: ") {
+		s.t.Errorf("prune by who may see one namespace: exit code %d: %s", refused.code, refused.err)
+	}
+	c := s.command(s.t.Context(), "prune")
+	c.Env = append(c.Env, kubeconfigVar+"="+os.Getenv(kubeconfigVar))
+	out, err := c.Output()
+	if got := strings.Count(string(out), "layout.localhost/words@sha256:"); err != nil || got != want {
+		s.t.Errorf("pruned %d images, want %d: %v\n%s", got, want, err, out)
 	}
 }

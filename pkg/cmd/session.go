@@ -51,6 +51,7 @@ func (s *Session) doors(endpoint string) rollout.Doors {
 type Releases interface {
 	Get(ctx context.Context, name string) (release.Release, error)
 	List(ctx context.Context, allNamespaces bool) ([]release.Release, error)
+	Revisions(ctx context.Context) ([]release.Release, error)
 	History(ctx context.Context, name string) ([]release.Release, error)
 	Apply(ctx context.Context, name string, change release.Change, o release.ApplyOptions) (release.Result, error)
 	Undo(ctx context.Context, name string, toRevision int, o release.ApplyOptions) (release.Result, error)

@@ -101,6 +101,25 @@ func (c *Client) List(ctx context.Context, allNamespaces bool) ([]Release, error
 	return all, nil
 }
 
+// Revisions returns all kept revisions of the endpoints of all namespaces, in no
+// order.
+func (c *Client) Revisions(ctx context.Context) ([]Release, error) {
+	log := &lines{}
+	store, err := c.driver(ctx, "", "", log.add)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	stored, err := store.List(isEndpoint)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	all := make([]Release, 0, len(stored))
+	for _, r := range stored {
+		all = append(all, typed(r))
+	}
+	return all, nil
+}
+
 func (c *Client) history(ctx context.Context, name string) ([]*helmrelease.Release, error) {
 	log := &lines{}
 	store, err := c.driver(ctx, c.opts.Namespace, "", log.add)

@@ -5,6 +5,7 @@ package release
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -142,6 +143,28 @@ func TestList(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestRevisions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store("models", "iris", "inference", 1, "superseded")
+	w.store("models", "iris", "inference", 2, "deployed")
+	w.store("models", "gone", "inference", 1, "uninstalled")
+	w.store("models", "web", "nginx", 1, "deployed")
+	w.store("attic", "iris", "inference", 1, "failed")
+	revisions, err := w.client.Revisions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range revisions {
+		got = append(got, fmt.Sprintf("%s/%s:%d", r.Namespace, r.Name, r.Revision))
+	}
+	slices.Sort(got)
+	if want := []string{"attic/iris:1", "models/gone:1", "models/iris:1", "models/iris:2"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
