@@ -19,9 +19,9 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// SubPathVersion is the first Kubernetes that mounts a folder of an image as a
+// subPathVersion is the first Kubernetes that mounts a folder of an image as a
 // volume. It has to be turned on there, from 1.35 on it is on by default.
-const SubPathVersion = ">=1.33.0-0"
+const subPathVersion = ">=1.33.0-0"
 
 // NoImageVolumesError says that a cluster does not mount images as volumes.
 type NoImageVolumesError struct {
@@ -66,7 +66,7 @@ func CheckImageVolumes(ctx context.Context, kube kubernetes.Interface, namespace
 	v, err := discovery.ToServerVersionInterfaceWithContext(kube.Discovery()).ServerVersionWithContext(ctx)
 	if err == nil {
 		server = v.GitVersion
-		if CheckVersion(server, SubPathVersion) != nil {
+		if CheckVersion(server, subPathVersion) != nil {
 			return &NoImageVolumesError{Server: server, Why: "it is too old"}
 		}
 	}
