@@ -12,7 +12,6 @@ package bundle
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -114,14 +113,4 @@ func check(d v1.Descriptor) error {
 		return fmt.Errorf("it names a blob %q of %d bytes, which is none", d.Digest.String(), d.Size)
 	}
 	return nil
-}
-
-// inBytes is what in a manifest or config stands for v, always the same.
-func inBytes(v any) ([]byte, v1.Hash, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, v1.Hash{}, err
-	}
-	digest, _, err := v1.SHA256(bytes.NewReader(text))
-	return text, digest, err
 }

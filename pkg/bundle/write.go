@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -136,7 +137,7 @@ func (e Endpoint) layout() ([]byte, map[v1.Hash]piece, error) {
 	if pieces == nil {
 		pieces = map[v1.Hash]piece{}
 	}
-	config, _, err := inBytes(about{Endpoint: e.Name, Chart: e.Chart.Version})
+	config, err := json.Marshal(about{Endpoint: e.Name, Chart: e.Chart.Version})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -153,7 +154,7 @@ func (e Endpoint) layout() ([]byte, map[v1.Hash]piece, error) {
 		}
 		index.Manifests = append(index.Manifests, d)
 	}
-	text, _, err := inBytes(index)
+	text, err := json.Marshal(index)
 	if err == nil && len(text) > mostIndex {
 		err = fmt.Errorf("the images are too many for one bundle: %d", len(e.Images.Images))
 	}
@@ -185,7 +186,7 @@ func (a artifact) add(pieces map[v1.Hash]piece) (v1.Descriptor, error) {
 	if a.file != "" {
 		content.Annotations = map[string]string{title: a.file}
 	}
-	manifest, _, err := inBytes(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: a.kind,
+	manifest, err := json.Marshal(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: a.kind,
 		Config: config, Layers: []v1.Descriptor{content}})
 	if err != nil {
 		return content, err

@@ -35,7 +35,7 @@ type bundleCreateFlags struct {
 // read finds out which flags were given.
 func (f *bundleCreateFlags) read(c *cobra.Command) {
 	f.roleGiven(c)
-	own := []string{"file", "platform", "overwrite", "registry", "insecure-registry", "registry-ca"}
+	own := []string{"file", "platform", "overwrite", "insecure-registry", "registry-ca"}
 	c.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
 		f.fromFiles = f.fromFiles || flag.Changed && !slices.Contains(own, flag.Name)
 	})
@@ -124,6 +124,9 @@ func (o *options) undeployed(ctx context.Context, name string, f *deployFlags) (
 		return deployed{}, err
 	}
 	p.versionName = cmp.Or(p.versionName, "main")
+	if p.keys != (auth.Keys{}) {
+		o.tell("note: the keys in the deployment config stay here: bundle load makes new ones")
+	}
 	opts, err := f.access(o, "image")
 	if err != nil {
 		return deployed{}, err

@@ -250,6 +250,7 @@ func TestBundlesThatAreNotMadeOrLoaded(t *testing.T) {
 	}{
 		"no endpoint":       {"create iris", 1, `no endpoint "iris" in namespace "models"`},
 		"a file there":      {"create diabetes", 1, "DIR/diabetes.aml.tar is there already: move it away, or give --overwrite"},
+		"only a registry":   {"create diabetes --overwrite --registry SITE", 2, "nothing to deploy"},
 		"another platform":  {"create diabetes --overwrite --platform linux", 1, `platform "linux" is none: write OS/ARCHITECTURE`},
 		"no file":           {"load absent.tar", 1, "DIR/absent.tar cannot be read: no such file or directory"},
 		"no bundle":         {"load text.tar", 1, "DIR/text.tar: it is no bundle: name a file that kubectl aml bundle create made"},
