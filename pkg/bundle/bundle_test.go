@@ -4,12 +4,8 @@
 package bundle
 
 import (
-	"archive/tar"
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -17,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -307,152 +302,5 @@ func TestAWholeIndexIsCarried(t *testing.T) {
 		if _, err := remote.Get(must(name.ParseReference(strings.Replace(ref, s.host, other.host, 1)))); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-func TestAFileThatIsThereStays(t *testing.T) {
-	t.Parallel()
-	s, names := stocked(t)
-	e := s.endpoint(names, "")
-	file := filepath.Join(t.TempDir(), "b.tar")
-	if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Write(t.Context(), s.courier(), e, file, false); err == nil ||
-		err.Error() != file+" is there already: move it away, or give --overwrite" {
-		t.Errorf("got %v", err)
-	}
-	if got := string(must(os.ReadFile(file))); got != "mine" {
-		t.Errorf("it holds %q", got)
-	}
-	if _, err := Write(t.Context(), s.courier(), e, file, true); err != nil {
-		t.Error(err)
-	}
-	opened(t, file)
-}
-
-// What breaks off is read again; what stays broken leaves no file, whole or half.
-func TestRegistriesThatFailWhileTheFileIsWritten(t *testing.T) {
-	t.Parallel()
-	s, names := stocked(t)
-	e := s.endpoint(names, "")
-	for what, c := range map[string]struct {
-		times int
-		spoil func(http.ResponseWriter, *http.Request)
-		want  string
-	}{
-		"breaks off thrice": {3, s.cutOff, ""},
-		"breaks off always": {1000, s.cutOff, "broke the connection off: try again; if it stays, look at the registry's logs"},
-		"has lost it": {1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
-			"there is no such image (404): correct the name and the tag, or push the image first"},
-		"lies": {1000, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 100)) }, "cannot read "},
-	} {
-		var mu sync.Mutex
-		left := c.times
-		s.spoils(func(w http.ResponseWriter, r *http.Request) bool {
-			mu.Lock()
-			defer mu.Unlock()
-			if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") || left == 0 {
-				return false
-			}
-			left--
-			c.spoil(w, r)
-			return true
-		})
-		dir := t.TempDir()
-		_, err := Write(t.Context(), s.courier(), e, filepath.Join(dir, "b.tar"), false)
-		if c.want == "" != (err == nil) || err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n")) {
-			t.Errorf("%s: got %v, want %s", what, err, c.want)
-		}
-		want := 0
-		if err == nil {
-			want = 1
-		}
-		if files := must(os.ReadDir(dir)); len(files) != want {
-			t.Errorf("%s: it left %v", what, files)
-		}
-	}
-}
-
-// cutOff answers with less than it says.
-func (s *shop) cutOff(w http.ResponseWriter, r *http.Request) {
-	whole := httptest.NewRecorder()
-	s.next.ServeHTTP(whole, r)
-	w.Header().Set("Content-Length", strconv.Itoa(whole.Body.Len()))
-	_, _ = w.Write(whole.Body.Bytes()[:whole.Body.Len()/2])
-}
-
-func TestAnInterruptedWriteLeavesNothing(t *testing.T) {
-	t.Parallel()
-	s, names := stocked(t)
-	e := s.endpoint(names, "")
-	ctx, cancel := context.WithCancel(t.Context())
-	s.spoils(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.Contains(r.URL.Path, "/blobs/") {
-			cancel()
-			<-r.Context().Done()
-		}
-		return false
-	})
-	dir := t.TempDir()
-	_, err := Write(ctx, must(image.NewCourier(ctx, image.Options{})), e, filepath.Join(dir, "b.tar"), false)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	if files := must(os.ReadDir(dir)); len(files) > 0 {
-		t.Errorf("it left %v", files)
-	}
-}
-
-func TestPlacesThatCannotBeWrittenTo(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	e := s.endpoint(nil, "")
-	dir := t.TempDir()
-	for file, want := range map[string]string{
-		filepath.Join(dir, "none", "b.tar"): filepath.Join(dir, "none", "b.tar") + " cannot be written: no such file or directory",
-		"/dev/full/b.tar":                   "/dev/full/b.tar cannot be written: not a directory",
-		dir:                                 dir + " is there already and is no file: name another",
-	} {
-		if _, err := Write(t.Context(), s.courier(), e, file, true); err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
-	}
-}
-
-// files are those of a tar.
-func files(t *testing.T, file string) (names []string, texts map[string][]byte) {
-	t.Helper()
-	texts = map[string][]byte{}
-	for archive := tar.NewReader(bytes.NewReader(must(os.ReadFile(file)))); ; {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return names, texts
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		names = append(names, h.Name)
-		texts[h.Name] = must(io.ReadAll(archive))
-	}
-}
-
-func TestImagesThatShareBlobsHaveThemOnce(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	base := forPlatform(t, "linux/amd64")
-	extended := must(mutate.AppendLayers(base, must(random.Layer(64, "application/vnd.oci.image.layer.v1.tar+gzip"))))
-	names := []string{s.push("a:1", base), s.push("b:1", base), s.push("c:1", extended)}
-	list, _ := files(t, s.write(names))
-	seen := map[string]bool{}
-	for _, n := range list {
-		if seen[n] {
-			t.Errorf("%s is there twice", n)
-		}
-		seen[n] = true
-	}
-	// 2 manifests, 2 configs, 3 layers; chart and values with manifest, config and content each.
-	if want := 2 + 2 + 2 + 3 + 6; len(list) != want {
-		t.Errorf("%d files, want %d: %s", len(list), want, fmt.Sprint(list))
 	}
 }

@@ -255,7 +255,8 @@ func (g *gathering) add(m image.Manifest, depth int) (int64, error) {
 	size := int64(len(m.Raw))
 	if m.Type.IsIndex() {
 		if depth == mostDepth {
-			return 0, fmt.Errorf("cannot read %s: its indexes name indexes that name indexes: name one of its images", m.Reference)
+			return 0, fmt.Errorf("cannot read %s: its indexes name indexes that name indexes: name one of its images",
+				m.Reference)
 		}
 		return g.addChildren(m, size, depth)
 	}

@@ -61,7 +61,7 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 		return Written{}, err
 	}
 	part := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+"-"+rand.Text())
-	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) //nolint:gosec // follows the user's umask
+	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return Written{}, unwritten(file, err)
 	}
@@ -248,7 +248,8 @@ func (w *writing) blob(out *tar.Writer, digest v1.Hash, p piece) error {
 	n, err := io.Copy(io.MultiWriter(out, sum), io.LimitReader(from, p.size+1))
 	switch {
 	case errors.Is(err, tar.ErrWriteTooLong), err == nil && n != p.size:
-		return fmt.Errorf("cannot read %s: blob %s has another size than its manifest says: push the image anew", p.from, digest)
+		return fmt.Errorf("cannot read %s: blob %s has another size than its manifest says: push the image anew", p.from,
+			digest)
 	case err != nil:
 		return err
 	case hex.EncodeToString(sum.Sum(nil)) != digest.Hex:

@@ -58,7 +58,11 @@ func newBundleLoad(o *options) *cobra.Command {
 			return o.completeEndpoints(c, args[1:], typed)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			return o.bundleLoad(c.Context(), args[0], slices.Concat(args[1:], []string{""})[0], f)
+			name := ""
+			if len(args) > 1 {
+				name = args[1]
+			}
+			return o.bundleLoad(c.Context(), args[0], name, f)
 		},
 	}
 	f.rolloutFlags.add(c)
@@ -142,7 +146,8 @@ func (o *options) loadingOf(
 		return nil, err
 	}
 	if b.Chart != packed.Version && !f.pushOnly {
-		o.tell("note: the bundle was made with chart %s, and is deployed with chart %s, this plugin's", b.Chart, packed.Version)
+		o.tell("note: the bundle was made with chart %s, and is deployed with chart %s, this plugin's", b.Chart,
+			packed.Version)
 	}
 	values, err := bundled(b)
 	if err != nil {

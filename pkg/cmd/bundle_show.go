@@ -6,7 +6,6 @@ package cmd
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -132,5 +131,5 @@ func (s bundleShown) modelsFor(i bundledImage) string {
 	if models = slices.Compact(models); len(models) == 0 {
 		return "<none>"
 	}
-	return fmt.Sprint(strings.Join(models, ","))
+	return strings.Join(models, ",")
 }

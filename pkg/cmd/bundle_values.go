@@ -44,9 +44,9 @@ func (l *loading) admit(ctx context.Context, next chart.Values) error {
 	if err != nil || next.Routing.Mode == chart.GatewayMode {
 		return err
 	}
-	if err := l.hasSecret(ctx, next.TLS.ExistingSecret, "the endpoint speaks TLS with the certificate in it: make it with "+
-		"kubectl create secret tls, or say in a file for --values what tls.existingSecret is here, \"\" for plain HTTP",
-	); err != nil {
+	err = l.hasSecret(ctx, next.TLS.ExistingSecret, "the endpoint speaks TLS with the certificate in it: make it with "+
+		"kubectl create secret tls, or say in a file for --values what tls.existingSecret is here, \"\" for plain HTTP")
+	if err != nil {
 		return err
 	}
 	return l.hasSecret(ctx, next.Auth.ExistingSecret, "the endpoint's keys are to be in it: make it, or leave "+

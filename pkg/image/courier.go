@@ -129,14 +129,10 @@ func (c *Courier) Put(ctx context.Context, repository, tag string, kind types.Me
 	if tag != "" {
 		ref = repo.Tag(tag)
 	}
-	return explainIf(c.pusher.Put(ctx, ref, letter{kind, raw}), "push to", repo.Name())
-}
-
-func explainIf(err error, doing, image string) error {
-	if err == nil {
-		return nil
+	if err := c.pusher.Put(ctx, ref, letter{kind, raw}); err != nil {
+		return explain(err, "push to", repo.Name())
 	}
-	return explain(err, doing, image)
+	return nil
 }
 
 // parcel is a blob to be written.
