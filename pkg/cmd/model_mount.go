@@ -24,9 +24,9 @@ const (
 
 // addModelMount gives c the flag for where models are.
 func (s *sourceFlags) addModelMount(c *cobra.Command) {
-	c.Flags().StringVar(&s.modelMount, "model-mount", "", "Where the models are: image, as layers of the version's image, or "+
-		"volume, in an image of their own that is mounted; needs Kubernetes 1.35 (default: image; an update keeps what "+
-		"the version has)")
+	c.Flags().StringVar(&s.modelMount, "model-mount", "", "Where the models are: image, as layers of the version's "+
+		"image, or volume, in an image of their own that is mounted; needs Kubernetes 1.35 (default: image; an update "+
+		"keeps what the version has)")
 	_ = c.RegisterFlagCompletionFunc("model-mount",
 		cobra.FixedCompletions([]string{mountImage, mountVolume}, cobra.ShellCompDirectiveNoFileComp))
 }

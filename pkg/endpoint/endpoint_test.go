@@ -69,6 +69,16 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		return err
 	}
 	remove := func(e endpoint.Endpoint, name string) error { _, err := e.DeleteVersion(name); return err }
+	mounted := func(dir string) error {
+		e := of("blue", map[string]float64{"blue": 0})
+		v := e.Versions["blue"]
+		v.ModelImage, v.ModelDir = "registry.example/diabetes@sha256:1", dir
+		e.Versions["blue"] = v
+		return e.Validate()
+	}
+	if err := mounted(endpoint.ModelsRoot + "/bert/1"); err != nil {
+		t.Errorf("a model that is mounted: %v", err)
+	}
 	over, share := 90.0, 12.34567
 	cases := map[string]struct {
 		err  error
@@ -77,8 +87,11 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		"traffic_over_100": {put(two, "red", endpoint.Placement{Traffic: &over}),
 			`traffic of endpoint "diabetes" sums to 190: lower a version first, 100 is all there is (now blue=80 green=20 red=90)`},
 		"traffic_over_100_by_set": {set(two, map[string]float64{"blue": 60, "green": 41}), "sums to 101"},
-		"negative_traffic":        {set(two, map[string]float64{"green": -5}), "not a percentile"},
-		"too_fine_traffic":        {put(two, "red", endpoint.Placement{Traffic: &share}), "at most four decimals"},
+		"models_elsewhere": {mounted("/var/azureml-app/azureml-models-2"),
+			`version "blue": model directory "/var/azureml-app/azureml-models-2" is not in the model image, which is mounted at ` +
+				"/var/azureml-app/azureml-models: write that folder, or the one of a model in it"},
+		"negative_traffic": {set(two, map[string]float64{"green": -5}), "not a percentile"},
+		"too_fine_traffic": {put(two, "red", endpoint.Placement{Traffic: &share}), "at most four decimals"},
 		"unknown_version": {set(two, map[string]float64{"red": 5}),
 			`"red" is not a version of endpoint "diabetes": there is blue, green`},
 		"seventh_version":       {put(six, "v-7", endpoint.Placement{}), "the most there can be"},
