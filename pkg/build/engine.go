@@ -38,8 +38,9 @@ type engine struct {
 // usual place. The engine is asked whether it answers and has a BuildKit, and an
 // *UnavailableError tells if not.
 //
-// An engine that does not keep images in containerd has it in its store, under a
-// name of its own, while it is read.
+// An engine that does not keep images in containerd has it in its store, under the
+// name kubectl-aml-build/…, while it is read. A process that is killed meanwhile
+// leaves it there, for "docker rmi": from here nobody can tell whose it is.
 func Engine(ctx context.Context, host string) (Builder, error) {
 	none := func(reason string, err error) (Builder, error) {
 		return nil, &UnavailableError{Builder: "Docker", Reason: reason, Err: err}
