@@ -236,8 +236,7 @@ func FuzzUnpack(f *testing.F) {
 		f.Add(script)
 	}
 	f.Fuzz(func(t *testing.T, script string) {
-		dir := must(filepath.EvalSymlinks(must(os.MkdirTemp("", ""))))
-		defer func() { must(0, os.RemoveAll(dir)) }()
+		dir := must(filepath.EvalSymlinks(t.TempDir()))
 		in := filepath.Join(dir, "in")
 		must(0, os.Mkdir(in, 0o700))
 		root := must(os.OpenRoot(in))
@@ -249,7 +248,7 @@ func FuzzUnpack(f *testing.F) {
 			must(root.Lstat("m"))
 		}
 		equal(t, "beside", names(dir), []string{"in"})
-		must(0, filepath.WalkDir(in, func(full string, d fs.DirEntry, err error) error {
+		must(0, filepath.WalkDir(in, func(full string, _ fs.DirEntry, err error) error {
 			aim, gone := filepath.EvalSymlinks(full)
 			if full != in && gone == nil && !strings.HasPrefix(aim+"/", in+"/m/") {
 				t.Errorf("%q leads to %q", full, aim)
