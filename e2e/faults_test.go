@@ -283,6 +283,7 @@ func (p *pushing) runsOutOfSpace() {
 type smallRegistry struct{ id, host string }
 
 func newSmallRegistry(t *testing.T) (smallRegistry, error) {
+	t.Helper()
 	_, port, _ := strings.Cut(os.Getenv(registryVar), ":")
 	from, err := imageOf("publish=" + port)
 	if err != nil {

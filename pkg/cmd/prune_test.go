@@ -24,7 +24,7 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
 )
 
-// keepsImages puts images into the folder of this machine, as of a year ago: one
+// keepsImages puts images into the folder of this machine, as of years ago: one
 // that an earlier revision of an endpoint has, and one that none has. It returns the
 // name of the second.
 func (w *world) keepsImages() string {
@@ -69,10 +69,10 @@ func (w *world) keeps(image v1.Image) string {
 	return ref.Name()
 }
 
-// ages makes all that is in the folder a year old.
+// ages makes all that is in the folder years old.
 func (w *world) ages() {
 	w.t.Helper()
-	then := time.Now().AddDate(-1, 0, 0)
+	then := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	w.fatal(filepath.WalkDir(w.env["AML_LAYOUT"], func(path string, _ fs.DirEntry, err error) error {
 		return errors.Join(err, os.Chtimes(path, then, then))
 	}))
@@ -85,7 +85,7 @@ func TestPruneLeavesWhatARevisionHas(t *testing.T) {
 	folder := w.env["AML_LAYOUT"]
 	for _, step := range []struct{ command, out, err string }{
 		{"prune --dry-run", gone + " deleted (dry run)\n", "prune: 1 images, 0.0 MB in DIR/images\n"},
-		{"prune --unused-for 9000h", "", "prune: 0 images, 0.0 MB in DIR/images\n"},
+		{"prune --unused-for 900000h", "", "prune: 0 images, 0.0 MB in DIR/images\n"},
 		{"prune", gone + " deleted\n", "prune: 1 images, 0.0 MB in DIR/images\n"},
 		{"prune", "", "prune: 0 images, 0.0 MB in DIR/images\n"},
 	} {
