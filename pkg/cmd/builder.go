@@ -44,8 +44,8 @@ type builderFlags struct {
 
 func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
 	f := c.Flags()
-	f.StringVar(&b.builder, "builder", cmp.Or(getenv("AML_BUILDER"), builderAuto), "What builds an environment that is in no registry: "+
-		strings.Join(builderNames(), ", ")+" (default: $AML_BUILDER, else "+builderAuto+")")
+	f.StringVar(&b.builder, "builder", cmp.Or(getenv("AML_BUILDER"), builderAuto), "What builds an environment that is "+
+		"in no registry: "+strings.Join(builderNames(), ", ")+" (default: $AML_BUILDER, else "+builderAuto+")")
 	f.StringArrayVar(&b.global, "global-registry", nil, "Where an environment is looked for that the registry does not "+
 		"have; repeatable")
 	f.StringVar(&b.address, "buildkit-address", getenv("BUILDKIT_HOST"), "BuildKit that builds, such as "+

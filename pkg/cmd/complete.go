@@ -127,13 +127,14 @@ func (o *options) completeModelFlag(c *cobra.Command, r *registryFlags) {
 // completeModelNames has a flag of c offer the names of the registered models.
 func (o *options) completeModelNames(c *cobra.Command, flag string, r *registryFlags) {
 	// The only error is a second function for the same flag.
-	_ = c.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		var names []string
-		for _, m := range o.registered(c.Context(), r, image.Filter{Latest: true}) {
-			names = append(names, m.Name)
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	})
+	_ = c.RegisterFlagCompletionFunc(flag,
+		func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, m := range o.registered(c.Context(), r, image.Filter{Latest: true}) {
+				names = append(names, m.Name)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		})
 }
 
 // registered are the models that a registry has, without a word; none if it cannot

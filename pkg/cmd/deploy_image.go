@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
@@ -68,6 +69,11 @@ func (o *options) pack(ctx context.Context, p *plan, f *deployFlags, opts image.
 	if made.Ignored > 0 && made.IgnoreFile != "" {
 		o.tell("image: %s keeps %d files and folders out", made.IgnoreFile, made.Ignored)
 	}
+	for _, m := range p.source.Models {
+		if m.Path == "" && m.Version == 0 {
+			o.tell("image: model %s is %s, its highest version", m.Name, highest(made.Models, m.Name))
+		}
+	}
 	if made.ModelImage != "" {
 		o.tell("image: the models are mounted from %s", made.ModelImage)
 	}
@@ -79,6 +85,16 @@ func (o *options) pack(ctx context.Context, p *plan, f *deployFlags, opts image.
 	}
 	p.made(made)
 	return nil
+}
+
+// highest is the last NAME:VERSION of those in order that has the name.
+func highest(labels []string, name string) string {
+	for _, label := range slices.Backward(labels) {
+		if strings.HasPrefix(label, name+":") {
+			return label
+		}
+	}
+	return name
 }
 
 // noModel says of a model without a version that it might have been a path.

@@ -49,7 +49,7 @@ func (m *modelCommand) open() (image.Models, error) {
 	if m.registry == "" {
 		return image.Models{}, usageError{errors.New("no registry to look into: name one with --registry or AML_REGISTRY")}
 	}
-	if err := m.registryFlags.check(m.options); err != nil {
+	if err := m.check(m.options); err != nil {
 		return image.Models{}, err
 	}
 	if inFolder(m.registry) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,7 @@ func TestDeployTakesRegisteredModels(t *testing.T) {
 	}{
 		"a version":             {[]string{"-m", "diabetes:1"}, "models:\n    - diabetes:1\n"},
 		"the highest":           {[]string{"-m", "diabetes"}, "models:\n    - diabetes:2\n"},
+		"it and the first":      {[]string{"-m", "diabetes", "-m", "diabetes:1"}, "models:\n    - diabetes:1\n    - diabetes:2\n"},
 		"a metadata file":       {[]string{"-f", "model.json"}, "models:\n    - diabetes:1\n"},
 		"two versions":          {[]string{"-f", "model.json", "-m", "diabetes:2"}, "models:\n    - diabetes:1\n    - diabetes:2\n"},
 		"a file and a model":    {[]string{"-m", "model.txt", "-m", "diabetes"}, "models:\n    - diabetes:2\n    - local/model.txt:1\n"},
@@ -91,6 +93,10 @@ func TestDeployTakesRegisteredModels(t *testing.T) {
 		for _, dryRun := range []string{"client", "none"} {
 			r := w.run(append([]string{"deploy", endpoint, "--version-name", "blue", "--wait=false", "--dry-run", dryRun,
 				"--entry-script", "score.py", "-o", "yaml"}, c.models...)...)
+			if highest := strings.Contains(r.err, "image: model diabetes is diabetes:2, its highest version\n"); highest !=
+				slices.Contains(c.models, "diabetes") {
+				t.Errorf("%s: says %s", name, r.err)
+			}
 			if r.code != 0 || dryRun == "client" && !strings.Contains(r.out, "endpoint") {
 				t.Fatalf("%s: exit code %d: %s", name, r.code, r.err)
 			}
@@ -102,7 +108,8 @@ func TestDeployTakesRegisteredModels(t *testing.T) {
 	}
 	r := w.run("model", "delete", "diabetes:1")
 	want := "error: model diabetes:1 is run by version blue of endpoint models/a-metadata-file, by version blue of endpoint " +
-		"models/a-version, by version blue of endpoint models/two-versions: delete or replace the version first\n"
+		"models/a-version, by version blue of endpoint models/it-and-first, " +
+		"by version blue of endpoint models/two-versions: delete or replace the version first\n"
 	if r.code != 1 || r.err != want {
 		t.Errorf("delete: exit code %d\n%s\nwant\n%s", r.code, r.err, want)
 	}
