@@ -23,6 +23,7 @@ type AttachedError struct {
 	Differ []string
 }
 
+// Error tells who attached the cluster, what differs, and how to detach it.
 func (e *AttachedError) Error() string {
 	differ := ""
 	if len(e.Differ) > 0 && e.Differ[0] != "name" {
@@ -39,6 +40,7 @@ type StaleError struct {
 	Have, Found Record
 }
 
+// Error tells which of the two it is, and how to go on.
 func (e *StaleError) Error() string {
 	if e.Have.UID == e.Found.UID {
 		return fmt.Sprintf("the record of compute %q was changed by somebody else meanwhile: look at it and try again",
@@ -61,6 +63,7 @@ type DeniedError struct {
 	Err   error
 }
 
+// Error names the right and who can give it.
 func (e *DeniedError) Error() string {
 	hint := "ask whoever runs the cluster for it"
 	if strings.HasPrefix(e.Right, "get configmaps") {
@@ -69,6 +72,7 @@ func (e *DeniedError) Error() string {
 	return fmt.Sprintf("the cluster does not let you %s: %s (%v)", e.Right, hint, e.Err)
 }
 
+// Unwrap returns the API server's refusal.
 func (e *DeniedError) Unwrap() error { return e.Err }
 
 func isDenied(err error) bool {

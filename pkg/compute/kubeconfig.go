@@ -187,6 +187,7 @@ func elsewhereError(name string, old *clientcmdapi.Context, server *clientcmdapi
 // ConflictError is for an entry of the kubeconfig that is in the way.
 type ConflictError struct{ message string }
 
+// Error names the entry and what to write instead.
 func (e *ConflictError) Error() string { return e.message }
 
 // bring writes the cluster and the user of a context, unless they are there as
