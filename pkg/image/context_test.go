@@ -72,8 +72,8 @@ func TestLineBreaksAreKeptOutOfADockerfile(t *testing.T) {
 	src.Environment = reg.environment(t)
 	src.Variables = map[string]string{"A": "x\nRUN evil", "B": "x\ry"}
 	_, err := WriteContext(t.Context(), src, filepath.Join(t.TempDir(), "context"), options())
-	equal(t, "error", err, "variable A has a line break, which no Dockerfile can hold: write it without, or make the image\n"+
-		"variable B has a line break, which no Dockerfile can hold: write it without, or make the image")
+	const told = " has a line break, which no Dockerfile can hold: write it without, or make the image"
+	equal(t, "error", err, "variable A"+told+"\nvariable B"+told)
 }
 
 // A folder that was not finished can be written to again.

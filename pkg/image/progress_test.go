@@ -55,7 +55,8 @@ func TestALongPushSaysHowFarItIs(t *testing.T) {
 		mu.Lock()
 		last := told[len(told)-1]
 		mu.Unlock()
-		if want := "pushing to " + reg.host + "/ml/models/big"; !strings.HasPrefix(last, want) || !strings.HasSuffix(last, c.want) {
+		want := "pushing to " + reg.host + "/ml/models/big"
+		if !strings.HasPrefix(last, want) || !strings.HasSuffix(last, c.want) {
 			t.Errorf("%s: told %q, last", name, told)
 		}
 	}
