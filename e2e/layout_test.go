@@ -42,9 +42,9 @@ func TestNoRegistryIsNeededOnKind(t *testing.T) {
 	if refused.code != 1 || !strings.Contains(refused.err, "model words:1 is run by version main") {
 		t.Errorf("delete of a model in use: exit code %d: %s", refused.code, refused.err)
 	}
-	s.prunes(images, 0)
+	s.prunes(images, 0) // that of the model is in use, too
 	s.ok("delete", "endpoint", "words")
-	s.prunes(images, 2)
+	s.prunes(images, 3) // one of them is the model
 	s.ok("model", "delete", "words:1")
 	if got := s.ok("model", "list", "--query", "[].id", "-o", "tsv").out; strings.TrimSpace(got) != "" {
 		t.Errorf("left: %s", got)
