@@ -205,8 +205,8 @@ func pythonStep(p Pinned) []string {
 }
 
 // noPython is for a base that has nothing to install packages with.
-const noPython = "the base image has no Python with pip, and no apt-get to install one: start from another image, such " +
-	"as docker.io/library/python:3.11-slim"
+const noPython = "the base image has no Python with pip, and no apt-get to install one: start from another image, " +
+	"such as docker.io/library/python:3.11-slim"
 
 // noSuchPython is for a Python that uv does not get.
 func noSuchPython(wanted string) string {
