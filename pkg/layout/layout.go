@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,6 +104,9 @@ func (l *Layout) vacant() error {
 	}
 	if err != nil {
 		return l.failed("read", err)
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == versionFile }) {
+		return l.check() // another process has made it one since
 	}
 	for _, e := range entries {
 		switch e.Name() {

@@ -338,6 +338,16 @@ func TestFoldersThatWillNotDo(t *testing.T) {
 	}
 }
 
+// Open looks for the version and then at the folder; meanwhile others work there.
+func TestALayoutThatComesWhileItIsOpenedIsOne(t *testing.T) {
+	t.Parallel()
+	l, _ := newLayout(t)
+	environment(t, l)
+	if err := l.vacant(); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestWhatTheDiskRefusesIsTold(t *testing.T) {
 	t.Parallel()
 	l := must(Open("/somewhere/else"))
