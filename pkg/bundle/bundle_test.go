@@ -199,6 +199,23 @@ func TestWhatIsBundledComesOutElsewhere(t *testing.T) {
 	}
 }
 
+// A repository that has a blob already is sent nothing, whoever else was.
+func TestABlobCountsAsSentWhereItWas(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	img := forPlatform(t, "linux/amd64")
+	b := opened(t, s.write([]string{s.push("a:1", img), s.push("b:1", img)}))
+	other := newShop(t) // its repositories share all blobs
+	var told []string
+	c := must(image.NewCourier(t.Context(), image.Options{Log: func(line string) { told = append(told, line) }}))
+	if did, err := b.Push(t.Context(), c, other.host); err != nil || did.Sent != 3 || did.There != 3 {
+		t.Errorf("pushed %+v, %v", did, err)
+	}
+	if want := []string{"pushing to " + other.host + "/a", "pushing to " + other.host + "/b"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
 func TestTheSameEndpointGivesTheSameBytes(t *testing.T) {
 	t.Parallel()
 	s, names := stocked(t)

@@ -77,6 +77,7 @@ func (b *Bundle) PushChart(ctx context.Context, c *image.Courier, registry strin
 const uploads = 4
 
 func (b *Bundle) push(ctx context.Context, c *image.Courier, t top, repository, tag string, did *Pushed) error {
+	c.Begin(repository)
 	var mu sync.Mutex
 	g, during := errgroup.WithContext(ctx)
 	g.SetLimit(uploads)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -99,6 +100,10 @@ func (e explained) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Begin logs that a push to a repository begins. What is sent from then on is told
+// every few seconds.
+func (c *Courier) Begin(repository string) { c.traffic.progress.begin("pushing to " + repository) }
+
 // Upload writes a blob to a repository that does not have it, and tells whether it
 // was sent. open is called again when the registry breaks an upload off.
 func (c *Courier) Upload(
@@ -108,10 +113,15 @@ func (c *Courier) Upload(
 	if err != nil {
 		return false, err
 	}
-	if err := c.pusher.Upload(ctx, repo, parcel{digest, size, open}); err != nil {
-		return false, explain(err, "push to", repo.Name())
+	var opened atomic.Bool // never, if the repository has the blob
+	p := parcel{digest, size, func() (io.ReadCloser, error) {
+		opened.Store(true)
+		return open()
+	}}
+	if err := c.pusher.Upload(ctx, repo, p); err != nil {
+		return false, explain(err, pushTo, repo.Name())
 	}
-	return c.traffic.uploaded(digest.String()), nil
+	return opened.Load(), nil
 }
 
 // Put writes a manifest to a repository, by its digest, and under a tag too unless
@@ -130,7 +140,7 @@ func (c *Courier) Put(ctx context.Context, repository, tag string, kind types.Me
 		ref = repo.Tag(tag)
 	}
 	if err := c.pusher.Put(ctx, ref, letter{kind, raw}); err != nil {
-		return explain(err, "push to", repo.Name())
+		return explain(err, pushTo, repo.Name())
 	}
 	return nil
 }
