@@ -30,6 +30,7 @@ const (
 
 // The chart is what "helm push" makes of it.
 const (
+	chartName    = "inference"
 	chartConfig  = types.MediaType("application/vnd.cncf.helm.config.v1+json")
 	chartContent = types.MediaType("application/vnd.cncf.helm.chart.content.v1.tar+gzip")
 )

@@ -194,6 +194,18 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"an image twice": {func(_ *testing.T, all []entry) []byte {
 			return tarOf(reindexed(all, func(i *v1.IndexManifest) { i.Manifests = append(i.Manifests, i.Manifests[0]) }))
 		}, "twice: " + never},
+		"a chart that is called like an image": {func(_ *testing.T, all []entry) []byte {
+			return tarOf(reindexed(all, func(i *v1.IndexManifest) {
+				i.Manifests[len(i.Manifests)-1].Annotations[refName] = "library/haproxy:3"
+			}))
+		}, `, "library/haproxy:3": ` + never},
+		"a source that moves the cursor": {func(_ *testing.T, all []entry) []byte {
+			return tarOf(reindexed(all, func(i *v1.IndexManifest) { i.Manifests[0].Annotations[sourceKey] = "\x1b[2J" }))
+		}, `it says "\x1b[2J" of sha256:`},
+		"a digest of several lines": {func(_ *testing.T, all []entry) []byte {
+			all[1].text = bytes.Replace(all[1].text, []byte("sha256:"), []byte(`sha256:\n`), 1)
+			return tarOf(all)
+		}, "found non-hex character in hash: \ufffd: " + ours},
 		"a newer form": {func(_ *testing.T, all []entry) []byte {
 			config, c := blobOf([]byte("{}"), configType)
 			return tarOf(with(all, types.OCIManifestSchema1, v1.Manifest{SchemaVersion: 2, Config: c,
@@ -280,13 +292,14 @@ func TestDisksThatAreFull(t *testing.T) {
 // Whatever a file holds, it is refused or read, and what is read has the digests
 // that it says.
 func FuzzOpen(f *testing.F) {
-	config, c := blobOf([]byte(`{"endpoint":"e","chart":"1"}`), configType)
+	config, c := blobOf([]byte(`{"endpoint":"echo","chart":"1"}`), configType)
 	values, v := blobOf([]byte("a: 1\n"), valuesType)
 	ours, d := blobOf(must(json.Marshal(v1.Manifest{SchemaVersion: 2, ArtifactType: artifactType, Config: c, Layers: []v1.Descriptor{v}})),
 		types.OCIManifestSchema1)
 	chartFile, cc := blobOf([]byte("{}"), chartConfig)
 	content, l := blobOf([]byte("chart"), chartContent)
 	packed, p := blobOf(must(json.Marshal(v1.Manifest{SchemaVersion: 2, Config: cc, Layers: []v1.Descriptor{l}})), types.OCIManifestSchema1)
+	p.Annotations = map[string]string{refName: chartName + ":1"}
 	index := must(json.Marshal(v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{d, p}}))
 	good := tarOf([]entry{regular(layoutFile, layoutText), {*header(indexFile, 0), index}, config, values, ours, chartFile, content, packed})
 	f.Add(good)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -55,8 +56,15 @@ func (b *Bundle) top(d v1.Descriptor) (top, error) {
 	if d.Platform != nil {
 		t.image.Platform = d.Platform.String()
 	}
+	for _, told := range []string{t.image.Reference, t.image.Source, t.image.Platform} {
+		if strings.ContainsFunc(told, unprintable) {
+			return t, b.wrong(doNotUse, "it says %q of %s", told, d.Digest)
+		}
+	}
 	return t, b.descend(&t, d, 0)
 }
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // A few images for a few platforms each are far below this.
 const (
@@ -150,11 +158,16 @@ func (b *Bundle) artifacts(ours, chart top) error {
 		return err
 	}
 	var a about
-	if err := json.Unmarshal(config, &a); err != nil || a.Endpoint == "" {
+	if err := json.Unmarshal(config, &a); err != nil || a.Endpoint == "" ||
+		strings.ContainsFunc(a.Endpoint, unprintable) {
 		return b.wrong(doNotUse, "it does not say which endpoint is in it")
+	}
+	// What the chart is called here it is called in a registry, which has others.
+	called := chartName + ":" + a.Chart
+	if _, err := name.NewTag(called); err != nil || chart.image.Reference != called {
+		return b.wrong(doNotUse, "it calls its chart, of version %q, %q", a.Chart, chart.image.Reference)
 	}
 	b.Endpoint, b.Chart = a.Endpoint, a.Chart
 	b.Values, err = b.small(ours.blobs[1], of, mostValues)
-	b.chartRef = chart.image.Reference
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -35,12 +36,11 @@ type Bundle struct {
 	// Size is that of the file, in bytes.
 	Size int64
 
-	name     string
-	file     *os.File
-	blobs    map[v1.Hash]extent
-	tops     []top
-	chart    top
-	chartRef string
+	name  string
+	file  *os.File
+	blobs map[v1.Hash]extent
+	tops  []top
+	chart top
 	// named are the blobs that something names, each with what does.
 	named map[v1.Hash]string
 	// manifests and described are how many manifests were read, and their bytes.
@@ -71,8 +71,16 @@ type FileError struct {
 	Err          error
 }
 
-// Error is one line.
-func (e *FileError) Error() string { return fmt.Sprintf("%s: %v: %s", e.File, e.Err, e.Advice) }
+// Error is one line. What a file says of itself may not be fit to be printed.
+func (e *FileError) Error() string {
+	what := strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, e.Err.Error())
+	return fmt.Sprintf("%s: %s: %s", e.File, what, e.Advice)
+}
 
 // Unwrap gives what is wrong.
 func (e *FileError) Unwrap() error { return e.Err }

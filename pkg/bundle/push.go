@@ -65,12 +65,8 @@ func (b *Bundle) Push(ctx context.Context, c *image.Courier, registry string) (P
 // PushChart writes the chart to a registry as "helm push" does, and returns what
 // "helm install" is given: oci://HOST[/PATH]/NAME. Its tag is the chart's version.
 func (b *Bundle) PushChart(ctx context.Context, c *image.Courier, registry string) (string, error) {
-	chart, tag, ok := strings.Cut(b.chartRef, ":")
-	if !ok {
-		return "", b.wrong(doNotUse, "it calls its chart %q", b.chartRef)
-	}
-	repository := strings.TrimSuffix(registry, "/") + "/" + chart
-	return "oci://" + repository, b.push(ctx, c, b.chart, repository, tag, &Pushed{})
+	repository := strings.TrimSuffix(registry, "/") + "/" + chartName
+	return "oci://" + repository, b.push(ctx, c, b.chart, repository, b.Chart, &Pushed{})
 }
 
 // uploads is how many blobs travel at the same time.
