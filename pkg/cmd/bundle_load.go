@@ -39,8 +39,8 @@ func newBundleLoad(o *options) *cobra.Command {
 			"are pushed to it, under their paths and digests, and the endpoint is made, or replaced if it is there: with\n" +
 			"those images and no other. The command returns when it serves. If it does not get ready, the reason is\n" +
 			"shown and everything is as it was. Without a registry, images go into the nodes of a kind cluster.\n\n" +
-			"Keys are made for a new endpoint; one that is there keeps its keys, certificate, secrets to pull images\n" +
-			"with, Service and Gateway. What else this cluster needs is in a file for --values.",
+			"Keys are made for a new endpoint; one that is there keeps its keys, or stays without, and its certificate,\n" +
+			"secrets to pull images with, Service and Gateway. What else this cluster needs is in a file for --values.",
 		Example: "  kubectl aml bundle load diabetes.aml.tar --registry registry.example.com/ml -n models\n\n" +
 			"  # Only push, and go on with Helm\n" +
 			"  kubectl aml bundle load diabetes.aml.tar --registry registry.example.com/ml --push-only > values.yaml\n" +

@@ -5,6 +5,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,8 +23,7 @@ import (
 func (l *loading) propose(ctx context.Context, now chart.Values, isNew bool) (chart.Values, error) {
 	next := l.given
 	if !isNew {
-		next.TLS, next.ImagePullSecrets = now.TLS, now.ImagePullSecrets
-		next.Routing, next.Router.Service = now.Routing, now.Router.Service
+		next = inPlaceOf(now, next)
 	}
 	next, err := next.Overlay(l.overlay)
 	if err != nil {
@@ -32,9 +32,27 @@ func (l *loading) propose(ctx context.Context, now chart.Values, isNew bool) (ch
 	return l.onCompute(ctx, now, next, isNew)
 }
 
+// inPlaceOf is next with what belongs to the place of the endpoint that is there:
+// how callers reach it, and whether they need a key.
+func inPlaceOf(now, next chart.Values) chart.Values {
+	next.TLS, next.ImagePullSecrets = now.TLS, now.ImagePullSecrets
+	next.Auth = chart.AuthValues{Mode: now.Auth.Mode}
+	next.Routing, next.Router.Service = now.Routing, now.Router.Service
+	if now.Routing.Mode == chart.GatewayMode { // there is no router to be set
+		image := next.Router.Image
+		next.Router = now.Router
+		next.Router.Image = image
+	}
+	return next
+}
+
 // admit refuses values that name other images than those of the bundle, or secrets
 // that are not there.
 func (l *loading) admit(ctx context.Context, next chart.Values) error {
+	if next.Routing.Mode == chart.RouterMode && l.given.Routing.Mode == chart.GatewayMode {
+		return errors.New("the bundle has no router, it is of an endpoint behind a gateway: load it as another endpoint, " +
+			"or put this one behind a gateway first, with kubectl aml deploy --gateway")
+	}
 	err := onlyImages(next, l.name, l.session.Namespace, slices.Collect(maps.Values(l.at)))
 	for _, v := range next.Versions {
 		if err == nil && v.ModelImage != "" {
