@@ -27,16 +27,15 @@ func (s *steady) Read(p []byte) (int, error) {
 	for {
 		n, err := s.once(p)
 		s.read += int64(n)
-		if n > 0 || err == nil || errors.Is(err, io.EOF) {
-			if err != nil && !errors.Is(err, io.EOF) {
-				err = nil // comes again with the next try
-				s.close()
-			}
+		if err == nil || err == io.EOF { //nolint:errorlint // one that is wrapped is not the end
 			return n, err
 		}
 		s.close()
-		if s.tries == mostTries || s.ctx.Err() != nil {
-			return 0, err
+		if s.tries >= mostTries || s.ctx.Err() != nil {
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -169,5 +170,35 @@ func TestImagesThatShareBlobsHaveThemOnce(t *testing.T) {
 	// 2 manifests, 2 configs, 3 layers; chart and values with manifest, config and content each.
 	if want := 2 + 2 + 2 + 3 + 6; len(list) != want {
 		t.Errorf("%d files, want %d: %s", len(list), want, fmt.Sprint(list))
+	}
+}
+
+// A registry that closes the connection before it says anything is asked again.
+func TestABlobThatDoesNotOpenIsOpenedAgain(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	s := &steady{ctx: t.Context(), open: func() (io.ReadCloser, error) {
+		if tries++; tries < mostTries {
+			return nil, fmt.Errorf("no answer: %w", io.EOF)
+		}
+		return io.NopCloser(strings.NewReader("blob")), nil
+	}}
+	if got, err := io.ReadAll(s); err != nil || string(got) != "blob" {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+// Bytes that come together with an error do not have it tried for ever.
+func TestABlobIsNotOpenedForEver(t *testing.T) {
+	t.Parallel()
+	tries, cut := 0, errors.New("cut off")
+	s := &steady{ctx: t.Context(), open: func() (io.ReadCloser, error) {
+		if tries++; tries == 10*mostTries {
+			return nil, io.EOF
+		}
+		return io.NopCloser(iotest.DataErrReader(io.MultiReader(strings.NewReader(strings.Repeat("b", tries)), iotest.ErrReader(cut)))), nil
+	}}
+	if got, err := io.ReadAll(s); !errors.Is(err, cut) || string(got) != "bbbb" || tries != mostTries {
+		t.Errorf("read %q, %v, in %d tries", got, err, tries)
 	}
 }
