@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -79,7 +80,7 @@ func forPlatform(t *testing.T, platform string) v1.Image {
 	img := must(random.Image(512, 2))
 	p := must(v1.ParsePlatform(platform))
 	config := must(img.ConfigFile()).DeepCopy()
-	config.OS, config.Architecture = p.OS, p.Architecture
+	config.OS, config.Architecture, config.Variant = p.OS, p.Architecture, p.Variant
 	return must(mutate.ConfigFile(img, config))
 }
 
@@ -109,6 +110,24 @@ func (s *shop) pushIndex(ref string) (string, []string) {
 		s.t.Fatal(err)
 	}
 	return parsed.Context().Name() + "@" + must(index.Digest()).String(), children
+}
+
+// pushAll pushes an image for what its images are said to be for, the last first.
+func (s *shop) pushAll(ref string, images map[string]v1.Image) string {
+	s.t.Helper()
+	var index v1.ImageIndex = empty.Index
+	for _, platform := range slices.Backward(slices.Sorted(maps.Keys(images))) {
+		add := mutate.IndexAddendum{Add: images[platform]}
+		if platform != "" {
+			add.Platform = must(v1.ParsePlatform(platform))
+		}
+		index = mutate.AppendManifests(index, add)
+	}
+	parsed := must(name.ParseReference(s.host + "/" + ref))
+	if err := remote.WriteIndex(parsed, index); err != nil {
+		s.t.Fatal(err)
+	}
+	return parsed.Context().Name() + "@" + must(index.Digest()).String()
 }
 
 func (s *shop) courier() *image.Courier {
@@ -266,6 +285,12 @@ func TestPlatforms(t *testing.T) {
 	arm := s.push("arm:1", forPlatform(t, "linux/arm64"))
 	silent := s.push("silent:1", must(random.Image(8, 1)))
 	both, children := s.pushIndex("both:1")
+	v8 := s.push("v8:1", forPlatform(t, "linux/arm64/v8"))
+	fast, slow := forPlatform(t, "linux/amd64/v3"), forPlatform(t, "linux/amd64")
+	speeds := s.pushAll("speeds:1", map[string]v1.Image{"linux/amd64/v3": fast, "linux/amd64": slow})
+	attested := s.pushAll("attested:1", map[string]v1.Image{"linux/arm64": forPlatform(t, "linux/arm64"), "unknown/unknown": slow})
+	silentAll := s.pushAll("silent-all:1", map[string]v1.Image{"": slow})
+	repository, _, _ := strings.Cut(speeds, "@")
 	for what, c := range map[string]struct {
 		names    []string
 		platform string
@@ -274,6 +299,12 @@ func TestPlatforms(t *testing.T) {
 	}{
 		"that of the others":       {[]string{amd, s.host + "/both:1"}, "", []string{amd, children[0]}, ""},
 		"that of the others, arm":  {[]string{arm, both}, "", []string{arm, children[1]}, ""},
+		"arm64 is v8":              {[]string{arm, v8, both}, "", []string{arm, v8, children[1]}, ""},
+		"the one that all can run": {[]string{speeds}, "linux/amd64", []string{repository + "@" + must(slow.Digest()).String()}, ""},
+		"what is no platform": {[]string{attested}, "", nil,
+			"image ATTESTED is not for linux/amd64, but for linux/arm64: name another platform with --platform"},
+		"an index that says nothing": {[]string{silentAll}, "", nil, "image SILENTALL does not say what its images are for: " +
+			"take all of them with --platform all, or name one of them by its digest"},
 		"the usual one":            {[]string{both, silent}, "", []string{children[0], silent}, ""},
 		"the one that is asked":    {[]string{both}, "linux/arm64", []string{children[1]}, ""},
 		"all":                      {[]string{amd, arm, both}, AllPlatforms, []string{amd, arm, both}, ""},
@@ -287,7 +318,8 @@ func TestPlatforms(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			g, err := Gather(t.Context(), s.courier(), c.names, c.platform)
-			want := strings.NewReplacer("AMD", amd, "ARM", arm, "BOTH", both).Replace(c.wrong)
+			want := strings.NewReplacer("AMD", amd, "ARM", arm, "BOTH", both, "ATTESTED", attested,
+				"SILENTALL", silentAll).Replace(c.wrong)
 			if err != nil || want != "" {
 				if err == nil || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)

@@ -12,7 +12,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/platforms"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
@@ -131,7 +133,14 @@ func (g *gathering) platformOf(m image.Manifest) (*v1.Platform, error) {
 	if told.OS == "" || told.Architecture == "" {
 		return nil, nil // it does not tell
 	}
-	return &v1.Platform{OS: told.OS, Architecture: told.Architecture, Variant: told.Variant}, nil
+	return normal(told), nil
+}
+
+// normal is how a platform is written that may be written in several ways: arm64 is
+// always v8.
+func normal(p v1.Platform) *v1.Platform {
+	n := platforms.Normalize(ocispec.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+	return &v1.Platform{OS: n.OS, Architecture: n.Architecture, Variant: n.Variant}
 }
 
 // config reads a config, which becomes a piece.
@@ -165,7 +174,7 @@ func (g *gathering) platform(given string) (*v1.Platform, error) {
 			return nil, fmt.Errorf("platform %q is none: write OS/ARCHITECTURE, such as %s, or %s", given, standardPlatform,
 				AllPlatforms)
 		}
-		return p, nil
+		return normal(*p), nil
 	}
 	told := map[string]string{}
 	for _, f := range g.found {
@@ -200,7 +209,7 @@ func (g *gathering) take(f found, wanted *v1.Platform) error {
 			return err
 		}
 		m, f.platform = child, wanted
-	} else if f.platform != nil && wanted != nil && !f.platform.Satisfies(*wanted) {
+	} else if f.platform != nil && wanted != nil && !f.platform.Equals(*wanted) {
 		return fmt.Errorf("image %s is for %s only, not for %s: name another platform with --platform", f.name, f.platform,
 			wanted)
 	}
@@ -228,13 +237,18 @@ func (g *gathering) child(f found, wanted v1.Platform) (image.Manifest, error) {
 	}
 	var others []string
 	for _, d := range index.Manifests {
-		if d.Platform == nil || !d.MediaType.IsImage() {
+		if d.Platform == nil || !d.MediaType.IsImage() || d.Platform.OS == "unknown" { // what is said of others
 			continue
 		}
-		if d.Platform.Satisfies(wanted) {
+		is := normal(*d.Platform)
+		if is.Equals(wanted) {
 			return g.courier.Manifest(g.ctx, sibling(f.manifest.Reference, d.Digest))
 		}
-		others = append(others, d.Platform.String())
+		others = append(others, is.String())
+	}
+	if len(others) == 0 {
+		return image.Manifest{}, fmt.Errorf("image %s does not say what its images are for: take all of them with "+
+			"--platform %s, or name one of them by its digest", f.name, AllPlatforms)
 	}
 	return image.Manifest{}, fmt.Errorf("image %s is not for %s, but for %s: name another platform with --platform",
 		f.name, wanted, strings.Join(others, ", "))
