@@ -7,7 +7,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -50,8 +49,8 @@ type Written struct {
 
 // Write makes a bundle of e. Blobs are read from their registries as they are
 // written: memory does not grow with them. The file appears when it is whole and on
-// the disk. A file that is there is refused, or replaced if overwrite is set.
-// Errors of registries are as in image.Package.
+// the disk; what killed processes left of it goes. A file that is there is refused,
+// or replaced if overwrite is set. Errors of registries are as in image.Package.
 func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overwrite bool) (Written, error) {
 	if err := Free(file, overwrite); err != nil {
 		return Written{}, err
@@ -60,8 +59,7 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 	if err != nil {
 		return Written{}, err
 	}
-	part := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+"-"+rand.Text())
-	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	out, err := newPart(file)
 	if err != nil {
 		return Written{}, unwritten(file, err)
 	}
@@ -75,10 +73,10 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 	}
 	err = errors.Join(err, unwritten(file, out.Close()))
 	if err == nil {
-		err = appear(part, file, overwrite)
+		err = appear(out.Name(), file, overwrite)
 	}
 	if err != nil {
-		_ = os.Remove(part) // of no use to anybody
+		_ = os.Remove(out.Name()) // of no use to anybody
 		return Written{}, err
 	}
 	return Written{Size: w.to.size, Blobs: len(pieces)}, nil

@@ -14,11 +14,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -200,5 +202,33 @@ func TestABlobIsNotOpenedForEver(t *testing.T) {
 	}}
 	if got, err := io.ReadAll(s); !errors.Is(err, cut) || string(got) != "bbbb" || tries != mostTries {
 		t.Errorf("read %q, %v, in %d tries", got, err, tries)
+	}
+}
+
+// What a killed process left beside the file goes with the next one that writes it.
+func TestPartsOfKilledProcessesAreRemoved(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	dir := t.TempDir()
+	id := strings.Repeat("A", 25)
+	old := time.Now().Add(-time.Hour)
+	for name, when := range map[string]time.Time{".b.tar-" + id + "1": old, ".b.tar-" + id + "2": old,
+		".b.tar-" + id + "3": time.Now(), ".b.tar-mine": old, ".c.tar-" + id + "1": old} {
+		must(0, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+		must(0, os.Chtimes(filepath.Join(dir, name), when, when))
+	}
+	lock := lockOf(filepath.Join(dir, ".b.tar-"+id+"2"))
+	if !must(lock.TryLock()) {
+		t.Fatal("cannot lock")
+	}
+	defer func() { _ = lock.Close() }()
+	must(Write(t.Context(), s.courier(), s.endpoint(nil, ""), filepath.Join(dir, "b.tar"), false))
+	var left []string
+	for _, e := range must(os.ReadDir(dir)) {
+		left = append(left, e.Name())
+	}
+	want := []string{".b.tar-" + id + "2", ".b.tar-" + id + "3", ".b.tar-mine", ".c.tar-" + id + "1", "b.tar"}
+	if !slices.Equal(left, want) {
+		t.Errorf("there are %q, want %q", left, want)
 	}
 }
