@@ -33,10 +33,10 @@ type Bundle struct {
 	Values []byte
 	// Images are those that the values name, sorted by their references.
 	Images []Image
-	// Size is that of the file, in bytes.
+	// File is its path, Size is in bytes.
+	File string
 	Size int64
 
-	name  string
 	file  *os.File
 	blobs map[v1.Hash]extent
 	tops  []top
@@ -78,7 +78,7 @@ func (e *FileError) Error() string {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, e.Err.Error())
+	}, strings.Join(strings.Fields(e.Err.Error()), " "))
 	return fmt.Sprintf("%s: %s: %s", e.File, what, e.Advice)
 }
 
@@ -105,7 +105,7 @@ func Open(name string) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bundle{name: name, file: file, blobs: map[v1.Hash]extent{}, named: map[v1.Hash]string{}}
+	b := &Bundle{File: name, file: file, blobs: map[v1.Hash]extent{}, named: map[v1.Hash]string{}}
 	if err := b.open(); err != nil {
 		_ = file.Close() // only read from
 		return nil, err
@@ -141,7 +141,7 @@ func (b *Bundle) open() error {
 }
 
 func (b *Bundle) wrong(advice, format string, args ...any) error {
-	return &FileError{File: b.name, Advice: advice, Err: fmt.Errorf(format, args...)}
+	return &FileError{File: b.File, Advice: advice, Err: fmt.Errorf(format, args...)}
 }
 
 // mostFiles is how many there may be in a bundle.

@@ -4,15 +4,19 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/bundle"
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 )
 
 func newBundle(o *options) *cobra.Command {
@@ -31,16 +35,33 @@ func newBundle(o *options) *cobra.Command {
 
 // bundled are the values in a bundle.
 func bundled(b *bundle.Bundle) (chart.Values, error) {
-	var tree map[string]any
-	err := yaml.UnmarshalStrict(b.Values, &tree)
-	values := chart.Values{}
-	if err == nil {
-		values, err = chart.ParseValues(tree)
-	}
+	values, err := valuesIn(b)
 	if err != nil {
-		return values, fmt.Errorf("the values in the bundle, of chart %s: %w", b.Chart, err)
+		return values, &bundle.FileError{File: b.File, Err: fmt.Errorf("its values, of chart %s: %w", b.Chart, err),
+			Advice: "read it with the kubectl aml that made it, or make it anew with kubectl aml bundle create"}
 	}
 	return values, nil
+}
+
+func valuesIn(b *bundle.Bundle) (chart.Values, error) {
+	var tree map[string]any
+	if err := yaml.UnmarshalStrict(b.Values, &tree); err != nil {
+		return chart.Values{}, err
+	}
+	values, err := chart.ParseValues(tree)
+	if err != nil {
+		return values, err
+	}
+	errs := []error{endpoint.ValidateName("endpoint", b.Endpoint)}
+	for _, name := range slices.Sorted(maps.Keys(values.Versions)) {
+		errs = append(errs, endpoint.ValidateName("version", name))
+		for _, model := range values.Versions[name].Models {
+			if strings.ContainsFunc(model, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				errs = append(errs, fmt.Errorf("model %q of version %s is none", model, name))
+			}
+		}
+	}
+	return values, errors.Join(errs...)
 }
 
 // imagesOf are those that the objects of an endpoint name.

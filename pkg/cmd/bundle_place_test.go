@@ -4,8 +4,13 @@
 package cmd_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/bundle"
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
 
 // Whether callers need a key is said where the endpoint is: a bundle of an endpoint
@@ -55,5 +60,41 @@ func TestABundleIsLoadedBehindAGateway(t *testing.T) {
 	if want := "error: the bundle has no router, it is of an endpoint behind a gateway: load it as another endpoint, or put " +
 		"this one behind a gateway first, with kubectl aml deploy --gateway\n"; r.code != 1 || !strings.HasSuffix(r.err, want) {
 		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
+
+// What a file from anybody says is told in one line, and moves no cursor.
+func TestValuesThatNoBundleHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	packed, err := chart.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	courier, err := image.NewCourier(t.Context(), image.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct{ name, values, want string }{
+		"no YAML":        {"diabetes", "a: b: c", "its values, of chart"},
+		"a key twice":    {"diabetes", "purpose: DevTest\npurpose: DevTest\ntls: 1\ntls: 2\n", "already set in map"},
+		"no map":         {"diabetes", "versions: {\"a\\nb\": 1}", "is not a map"},
+		"a name":         {"Diabetes", "{}", `endpoint name "Diabetes" is not valid`},
+		"a version":      {"diabetes", "versions: {\"\\e[2J\": {}}", `version name "\x1b[2J" is not valid`},
+		"a model's name": {"diabetes", "versions: {blue: {models: [\"\\e[2J\"]}}", `model "\x1b[2J" of version blue`},
+		"an unknown key": {"diabetes", "router: {color: red}", `unknown field "color"`},
+	} {
+		e := bundle.Endpoint{Name: c.name, Chart: packed, Values: []byte(c.values)}
+		if _, err := bundle.Write(t.Context(), courier, e, filepath.Join(w.dir, "b.tar"), true); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"show", "b.tar"}, {"load", "b.tar", "echo", "--registry", w.registry}} {
+			r := w.run(append([]string{"bundle"}, args...)...)
+			_, last, _ := strings.Cut(r.err, "error: ")
+			if r.code != 1 || !strings.Contains(last, "b.tar: its values, of chart ") || !strings.Contains(last, c.want) ||
+				strings.Count(last, "\n") != 1 || strings.Contains(r.out+r.err, "\x1b") {
+				t.Errorf("%s, %v: exit code %d: %q %q", what, args, r.code, r.out, r.err)
+			}
+		}
 	}
 }
