@@ -27,7 +27,7 @@ const settled = time.Minute
 func newPart(file string) (part, error) {
 	prefix := "." + filepath.Base(file) + "-"
 	name := filepath.Join(filepath.Dir(file), prefix+rand.Text())
-	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return part{}, err
 	}

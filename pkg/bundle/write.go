@@ -50,7 +50,8 @@ type Written struct {
 // Write makes a bundle of e. Blobs are read from their registries as they are
 // written: memory does not grow with them. The file appears when it is whole and on
 // the disk; what killed processes left of it goes. A file that is there is refused,
-// or replaced if overwrite is set. Errors of registries are as in image.Package.
+// or replaced if overwrite is set. Nobody but its owner may read it: variables of
+// versions are in it. Errors of registries are as in image.Package.
 func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overwrite bool) (Written, error) {
 	if err := Free(file, overwrite); err != nil {
 		return Written{}, err
@@ -131,6 +132,10 @@ func unwritten(file string, err error) error {
 
 // layout is index.json, and all blobs.
 func (e Endpoint) layout() ([]byte, map[v1.Hash]piece, error) {
+	if size := len(e.Values); size > mostValues {
+		return nil, nil, fmt.Errorf("the values of endpoint %s have %d bytes, and the most is %d: shorten the variables and "+
+			"descriptions in them", e.Name, size, mostValues)
+	}
 	pieces := maps.Clone(e.Images.pieces)
 	if pieces == nil {
 		pieces = map[v1.Hash]piece{}

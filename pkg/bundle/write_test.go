@@ -43,10 +43,31 @@ func TestAFileThatIsThereStays(t *testing.T) {
 	if got := string(must(os.ReadFile(file))); got != "mine" {
 		t.Errorf("it holds %q", got)
 	}
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Write(t.Context(), s.courier(), e, file, true); err != nil {
 		t.Error(err)
 	}
 	opened(t, file)
+	if mode := must(os.Stat(file)).Mode(); mode != 0o600 { // variables may be secret
+		t.Errorf("others may read it: %s", mode)
+	}
+}
+
+// What Open would refuse is not written.
+func TestValuesThatAreTooLargeForABundle(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	e := s.endpoint(nil, "")
+	e.Values = make([]byte, mostValues+1)
+	dir := t.TempDir()
+	_, err := Write(t.Context(), s.courier(), e, filepath.Join(dir, "b.tar"), false)
+	const want = "the values of endpoint diabetes have 1048577 bytes, and the most is 1048576: shorten the variables and " +
+		"descriptions in them"
+	if err == nil || err.Error() != want || len(must(os.ReadDir(dir))) > 0 {
+		t.Errorf("got %v, want %s", err, want)
+	}
 }
 
 // What breaks off is read again; what stays broken leaves no file, whole or half.

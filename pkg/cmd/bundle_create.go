@@ -50,8 +50,8 @@ func newBundleCreate(o *options) *cobra.Command {
 			"endpoint's objects name, pinned to its digest. With flags of deploy it is the endpoint that deploy would\n" +
 			"make of them, with one version: the image is pushed, no cluster is asked, and nothing is deployed.\n\n" +
 			"What is about a cluster stays behind: keys and their Secret, and the names of Secrets for pulling images.\n" +
-			"The variables of versions are in the values, so they are in the file. The file appears when it is whole;\n" +
-			"the same endpoint gives the same bytes.",
+			"The variables of versions are in the values, so they are in the file, which nobody but you may read. The\n" +
+			"file appears when it is whole; the same endpoint gives the same bytes.",
 		Example: "  kubectl aml bundle create diabetes --file diabetes.aml.tar\n\n" +
 			"  # Images of all platforms, as their registries have them\n" +
 			"  kubectl aml bundle create diabetes --platform all\n\n" +
