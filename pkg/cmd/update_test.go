@@ -148,9 +148,11 @@ func TestWhatIsWrongWithAnUpdateIsTold(t *testing.T) {
 	}{
 		"nothing given":    {update, 2, "nothing to change: give at least one flag that says what"},
 		"only where it is": {update + "--ct here --relative-to-file -v", 2, "nothing to change"},
-		"only what builds": {update + "--builder docker --global-registry a.io --registry-ca x --subscription s", 2,
-			"nothing to change"},
-		"no name": {"service update -nr 2", 2, "the name of the service is missing: write --name NAME"},
+		"only what builds": {update + "--builder docker --global-registry a.io --registry-ca x --subscription s " +
+			"--micromamba-image m --buildkit-address b --buildkit-certificates c --buildkit-image i --pip-config p " +
+			"--build-ca c --insecure-registry --environment-image e", 2, "nothing to change"},
+		"only where models are": {update + "--model-mount volume", 2, "give --inference-config-file or --entry-script too"},
+		"no name":               {"service update -nr 2", 2, "the name of the service is missing: write --name NAME"},
 		"no service": {"service update -n iris -nr 2", 1,
 			`no endpoint "iris" in namespace "models": see kubectl aml get endpoints -n models`},
 		"models without code": {update + "-m model.txt", 2, "give --inference-config-file or --entry-script too"},
