@@ -4,6 +4,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -49,7 +50,7 @@ func Engine(ctx context.Context, host string) (Builder, error) {
 	if host != "" {
 		opts = append(opts, client.WithHost(host))
 	}
-	if where := host + os.Getenv(client.EnvOverrideHost); strings.HasPrefix(where, "ssh://") {
+	if where := cmp.Or(host, os.Getenv(client.EnvOverrideHost)); strings.HasPrefix(where, "ssh://") {
 		return none(fmt.Sprintf("%s is an address by SSH: forward the engine's socket with \"ssh -nNT -L "+
 			"/tmp/docker.sock:/var/run/docker.sock HOST\", and set DOCKER_HOST=unix:///tmp/docker.sock", where), nil)
 	}
