@@ -74,14 +74,20 @@ func sweep(dir, newest string) {
 	}
 }
 
-// bury removes a folder, if its process is dead.
+// bury removes a folder, if its process is dead. Anybody may have made the folder:
+// a lock that is no file is not opened, since a link may lead to what is not there
+// yet, and a pipe keeps whoever opens it.
 func bury(path string) {
 	file := filepath.Join(path, lockName)
-	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Lstat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		_ = os.Remove(path) // killed before it was locked, so it is empty
 		return
+	case err != nil || !info.Mode().IsRegular():
+		return
 	}
-	lock := flock.New(file)
+	lock := flock.New(file, flock.SetFlag(os.O_RDONLY))
 	free, err := lock.TryLock()
 	if err != nil || !free {
 		_ = lock.Close()

@@ -33,6 +33,18 @@ func TestFoldersOfTheDeadAreSwept(t *testing.T) {
 		"one that was killed before its lock":   {make: func(*testing.T, string) {}, old: true},
 		"one that may be about to lock":         {make: func(*testing.T, string) {}, left: true},
 		"what has files and no lock is foreign": {make: full, old: true, left: true},
+		"one whose lock leads elsewhere, too": {make: func(t *testing.T, path string) {
+			t.Helper()
+			elsewhere := filepath.Join(t.TempDir(), "made")
+			if err := os.Symlink(elsewhere, filepath.Join(path, lockName)); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if _, err := os.Lstat(elsewhere); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("a file was made elsewhere: %v", err)
+				}
+			})
+		}, old: true, left: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
