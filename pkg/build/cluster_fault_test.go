@@ -70,3 +70,17 @@ func TestASignOfLifeThatHangs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever ends a build is told nothing of an API server that they did not wait for.
+func TestAnEndedQuestionIsNoAPIServerThatIsAway(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newStage(t, ClusterOptions{})
+	s.kube.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		cancel()
+		return true, nil, ctx.Err()
+	})
+	if err := s.build(ctx); !errors.Is(err, context.Canceled) || strings.Contains(strings.Join(s.said, "\n"), "API server") {
+		t.Errorf("told %q, ended with %v", s.said, err)
+	}
+}

@@ -47,7 +47,7 @@ func (b *clusterBuilder) started(ctx context.Context, job *batchv1.Job, r Reques
 	deadline, said := b.o.Clock.Now().Add(b.o.Start), ""
 	for {
 		l, err := b.look(ctx, job)
-		if passes(err) {
+		if ctx.Err() == nil && passes(err) {
 			l, err = look{waits: "the API server does not answer: " + oneLine(err.Error())}, nil
 		}
 		switch {
