@@ -172,7 +172,7 @@ func emptyArtifact(manifest []byte) artifact {
 }
 
 // release deletes claims. One that cannot be deleted does no harm: its owner
-// will never write anything again.
+// will never write anything again. That is told if the claim was written at all.
 func (s store) release(ctx context.Context, made claims) {
 	for _, c := range made {
 		a, err := c.artifact()
@@ -184,7 +184,9 @@ func (s store) release(ctx context.Context, made claims) {
 			continue
 		}
 		if err := s.remove(ctx, digest, c.leaving().tag(), c.tag()); err != nil {
-			s.o.log("the tag " + c.tag() + " stays in " + s.repo.Name() + " and does no harm")
+			if _, there, _ := s.digestIf(ctx, c.tag()); there {
+				s.o.log("the tag " + c.tag() + " stays in " + s.repo.Name() + " and does no harm")
+			}
 			return
 		}
 	}
