@@ -148,7 +148,7 @@ func TestTroubleThatStays(t *testing.T) {
 				"write another --builder, or ask Azure's support to allow them"},
 		"another subscription": {change: func(o *Options) { o.Azure.Subscription = "other" }, unavailable: true,
 			want: "ACR Tasks cannot build: subscription other has no container registry myregistry.azurecr.io: " +
-				"set AZURE_SUBSCRIPTION_ID to that of the registry, or correct the name"},
+				"write --subscription or AZURE_SUBSCRIPTION_ID with that of the registry, or correct the name"},
 		"no right to list": {faults: answer(armfake.ListRegistries, http.StatusForbidden, "AuthorizationFailed",
 			"The client does not have authorization to perform action 'Microsoft.ContainerRegistry/registries/read'."), unavailable: true,
 			want: "ACR Tasks cannot build: subscription " + armfake.Subscription + ": The client does not have authorization to perform " +

@@ -38,7 +38,7 @@ func (c *Client) Registry(ctx context.Context, subscription, registry string) (s
 	switch len(all) {
 	case 0:
 		return "", fail(NotFound, nil, "%s has no container registry %s", what, registry).
-			then("set AZURE_SUBSCRIPTION_ID to that of the registry, or correct the name")
+			then("write --subscription or AZURE_SUBSCRIPTION_ID with that of the registry, or correct the name")
 	case 1:
 		return value(all[0].ID), nil
 	}

@@ -165,7 +165,7 @@ func (b *builderFlags) job(o *options) (build.Builder, error) {
 // tasks builds in the registry, if that is Azure's.
 func (b *builderFlags) tasks(o *options, r *registryFlags) (build.Builder, error) {
 	access := azureFor(o, r.host())
-	access.subscription = b.subscription
+	access.subscription, access.named = b.subscription, true
 	settings, err := access.settings(o)
 	if err != nil {
 		return nil, &build.UnavailableError{Builder: "ACR Tasks", Reason: err.Error(), Err: err}

@@ -65,6 +65,8 @@ func TestNothingBuilds(t *testing.T) {
 			want: "are for a BuildKit at tcp://HOST:PORT", code: 2},
 		"certificates for another builder": {args: []string{"--buildkit-certificates", "c", "--buildkit-address", "tcp://h:1",
 			"--builder", "docker"}, want: "are not for --builder docker", code: 2},
+		"no subscription": {args: []string{"--builder", "acr"}, code: 2,
+			want: "set AZURE_SUBSCRIPTION_ID, or run az login, or write --subscription"},
 		"certificates that are not there": {args: []string{"--buildkit-certificates", "c", "--buildkit-address", "tcp://h:1",
 			"--builder", "buildkit"}, want: "stat DIR/c/ca.pem: no such file", code: 1},
 		"a CA file that is none": {args: []string{"--registry-ca", "score.py"}, want: "DIR/score.py holds no certificate", code: 1},
