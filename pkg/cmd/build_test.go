@@ -32,8 +32,11 @@ func TestWhatIsWrongWithABuildIsToldAtOnce(t *testing.T) {
 		"nothing to build": {"", 2, []string{"nothing to build: give --inference-config, or --environment-directory"}},
 		"no registry": {"--inference-config ic.json --registry=", 2,
 			[]string{"no registry to push the environment to: name one with --registry or AML_REGISTRY"}},
-		"all flags": {"--registry HTTP://x --global-registry A/b --dry-run=server", 2, []string{
+		"all flags": {"--registry HTTP://x --global-registry A/b --dry-run=server --builder kaniko --buildkit-certificates c " +
+			"--micromamba-image A,target=/b", 2, []string{
 			`registry "HTTP://x" is not valid`, `--global-registry: registry "A/b" is not valid`, "nothing to build",
+			`there is no builder "kaniko"`, "--buildkit-certificates are for a BuildKit at tcp://",
+			`--micromamba-image: image "A,target=/b" is not valid`,
 			`dry-run "server" is not known: write none or client`}},
 		"certificates": {"--inference-config ic.json --registry-ca bad.pem", 1, []string{"DIR/bad.pem"}},
 		"the file and its paths": {"--inference-config bad.json --dry-run", 1, []string{

@@ -60,33 +60,39 @@ func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&b.buildCA, "build-ca", "", "Certificates in PEM that the build trusts; they get into no image")
 	f.StringVar(&b.subscription, "subscription", "", "Subscription of the registry that ACR Tasks build in "+
 		"(default: $AZURE_SUBSCRIPTION_ID, else that of the Azure CLI)")
-	defaultTold(c, "builder", "buildkit-address", "buildkit-image", "pip-config")
+	defaultTold(c, "builder", "buildkit-address", "buildkit-image", "micromamba-image", "pip-config")
 	_ = c.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions(builderNames(), cobra.ShellCompDirectiveNoFileComp))
 }
 
-// check refuses what cannot be right.
+// check refuses what cannot be right, all at once.
 func (b *builderFlags) check() error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, usageError{fmt.Errorf(format, args...)}) }
 	for _, registry := range b.global {
 		if err := image.CheckRegistry(registry); err != nil {
-			return usageError{fmt.Errorf("--global-registry: %w", err)}
+			refuse("--global-registry: %w", err)
+		}
+	}
+	if b.micromamba != "" {
+		if _, err := image.PathOf(b.micromamba); err != nil {
+			refuse("--micromamba-image: %w", err)
 		}
 	}
 	if b.builder != "" && !slices.Contains(builderNames(), b.builder) {
-		return usageError{fmt.Errorf("there is no builder %q: write --builder as one of %s", b.builder,
-			strings.Join(builderNames(), ", "))}
+		refuse("there is no builder %q: write --builder as one of %s", b.builder, strings.Join(builderNames(), ", "))
 	}
 	tcp := strings.HasPrefix(b.address, "tcp://")
 	switch {
 	case b.builder == builderBuildKit && b.address == "":
-		return usageError{errors.New("no BuildKit to build with: give its address with --buildkit-address or BUILDKIT_HOST")}
+		refuse("no BuildKit to build with: give its address with --buildkit-address or BUILDKIT_HOST")
 	case b.certificates != "" && !tcp:
-		return usageError{fmt.Errorf("--buildkit-certificates are for a BuildKit at tcp://HOST:PORT, and its address is %q: "+
-			"give it with --buildkit-address, or leave the certificates out", b.address)}
+		refuse("--buildkit-certificates are for a BuildKit at tcp://HOST:PORT, and its address is %q: "+
+			"give it with --buildkit-address, or leave the certificates out", b.address)
 	case b.certificates != "" && !b.auto() && b.builder != builderBuildKit:
-		return usageError{fmt.Errorf("--buildkit-certificates are not for --builder %s: write --builder %s, or leave them "+
-			"out", b.builder, builderBuildKit)}
+		refuse("--buildkit-certificates are not for --builder %s: write --builder %s, or leave them out",
+			b.builder, builderBuildKit)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // secrets are the files that the build sees while it downloads.
