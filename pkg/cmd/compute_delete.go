@@ -86,11 +86,7 @@ func (o *options) deleteCompute(ctx context.Context, name string, f *deletion) e
 func (o *options) deleteOwn(
 	ctx context.Context, name string, c compute.Context, f *deletion, client *aks.Client, t aks.Target,
 ) error {
-	s, err := o.connectCompute(c)
-	if err != nil {
-		return err
-	}
-	r, err := readInTime(ctx, s, name)
+	_, r, err := o.recordOf(ctx, name, c, true)
 	switch {
 	case errors.Is(err, compute.ErrNotAttached):
 		return fmt.Errorf("compute %s: its record is gone, so whether it was created as a compute is not known: "+
@@ -98,9 +94,6 @@ func (o *options) deleteOwn(
 			"kubectl aml compute detach -n %s --local-only", name, name)
 	case err != nil:
 		return err
-	case r.UID != c.Marker.AttachmentUID:
-		return &compute.StaleError{Found: r,
-			Have: compute.Record{Attachment: compute.Attachment{Name: name}, UID: c.Marker.AttachmentUID}}
 	case !r.Created:
 		return usageError{fmt.Errorf("compute %s was attached, not created: the cluster is not its to delete: "+
 			"detach it with kubectl aml compute detach -n %s, or delete the cluster with az aks delete", name, name)}

@@ -77,19 +77,12 @@ func (o *options) detach(ctx context.Context, name string, force bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := o.connectCompute(c)
-	if err != nil {
-		return err
-	}
-	r, err := readInTime(ctx, s, name)
+	s, r, err := o.recordOf(ctx, name, c, known)
 	switch {
 	case errors.Is(err, compute.ErrNotAttached) && known:
 		o.tell("note: somebody has detached compute %s already", name)
 		return o.detached(ctx, name, c, known)
 	case err != nil:
-		return err
-	}
-	if err := isOf(r, name, c, known); err != nil {
 		return err
 	}
 	if err := s.idle(ctx, r, force); err != nil {
@@ -99,6 +92,22 @@ func (o *options) detach(ctx context.Context, name string, force bool) error {
 		return err
 	}
 	return o.detached(ctx, name, c, known)
+}
+
+// recordOf connects to a compute's cluster and reads its record, if that is the
+// compute's.
+func (o *options) recordOf(
+	ctx context.Context, name string, c compute.Context, known bool,
+) (*Session, compute.Record, error) {
+	s, err := o.connectCompute(c)
+	if err != nil {
+		return nil, compute.Record{}, err
+	}
+	r, err := readInTime(ctx, s, name)
+	if err == nil {
+		err = isOf(r, name, c, known)
+	}
+	return s, r, err
 }
 
 // isOf refuses a record that is not the compute's: the kubeconfig knows another

@@ -82,14 +82,7 @@ func (o *options) updateSSL(ctx context.Context, name string, f sslChange) error
 	if err != nil {
 		return err
 	}
-	s, err := o.connectCompute(c)
-	if err != nil {
-		return err
-	}
-	r, err := readInTime(ctx, s, name)
-	if err == nil {
-		err = isOf(r, name, c, known)
-	}
+	s, r, err := o.recordOf(ctx, name, c, known)
 	if err != nil {
 		return err
 	}

@@ -61,14 +61,7 @@ func (o *options) updateBalancer(ctx context.Context, name, kind, subnet string)
 	if !known {
 		return noCompute{name}
 	}
-	s, err := o.connectCompute(c)
-	if err != nil {
-		return err
-	}
-	r, err := readInTime(ctx, s, name)
-	if err == nil {
-		err = isOf(r, name, c, known)
-	}
+	s, r, err := o.recordOf(ctx, name, c, known)
 	if err != nil {
 		return err
 	}
