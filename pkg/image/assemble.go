@@ -33,7 +33,7 @@ func assemble(base v1.Image, pinned string, variables map[string]string, about I
 	config := file.Config
 	config.WorkingDir = AppRoot
 	for _, v := range about.variables(variables) {
-		config.Env = setEnv(config.Env, v.key, v.value)
+		config.Env = v.in(config.Env)
 	}
 	if about.EntryScript != "" {
 		config.Entrypoint, config.Cmd = nil, about.command()
@@ -57,27 +57,32 @@ func (i Image) command() []string {
 	return []string{"python", "-m", "azureml_inference_server_http", "--entry_script", i.EntryScript}
 }
 
-type variable struct{ key, value string }
+// variable is one to set or, if unset, to remove.
+type variable struct {
+	key, value string
+	unset      bool
+}
 
 // variables are those given, in order, and then those of the code and the models;
-// empty ones of these are not to be set.
+// empty ones of these are unset.
 func (i Image) variables(given map[string]string) []variable {
-	own := []variable{{"AML_APP_ROOT", AppRoot}, {"AZUREML_ENTRY_SCRIPT", i.EntryScript},
-		{"AZUREML_SOURCE_DIRECTORY", i.SourceDirectory}, {"AZUREML_MODEL_DIR", i.ModelDir}}
+	one := func(key, value string) variable { return variable{key, value, value == ""} }
+	own := []variable{one("AML_APP_ROOT", AppRoot), one("AZUREML_ENTRY_SCRIPT", i.EntryScript),
+		one("AZUREML_SOURCE_DIRECTORY", i.SourceDirectory), one("AZUREML_MODEL_DIR", i.ModelDir)}
 	var all []variable
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if !slices.ContainsFunc(own, func(v variable) bool { return v.key == key }) {
-			all = append(all, variable{key, given[key]})
+			all = append(all, variable{key: key, value: given[key]})
 		}
 	}
 	return append(all, own...)
 }
 
-// setEnv sets or, with an empty value, removes a variable.
-func setEnv(env []string, key, value string) []string {
-	out := slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, key+"=") })
-	if value != "" {
-		out = append(out, key+"="+value)
+// in is env with the variable.
+func (v variable) in(env []string) []string {
+	out := slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, v.key+"=") })
+	if !v.unset {
+		out = append(out, v.key+"="+v.value)
 	}
 	return out
 }

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -93,8 +94,11 @@ func emptyFolder(dir string) (*os.Root, error) {
 	return root, nil
 }
 
-// contextDockerfile is the text of the Dockerfile. A value that it cannot hold is
-// refused.
+// dockerfileName are the names that ENV takes as they are.
+var dockerfileName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// contextDockerfile is the text of the Dockerfile. A name or a value that it cannot
+// hold is refused.
 func contextDockerfile(i Image, variables map[string]string) (string, error) {
 	var b strings.Builder
 	var errs []error
@@ -102,11 +106,15 @@ func contextDockerfile(i Image, variables map[string]string) (string, error) {
 	b.WriteString("COPY " + contextModels + "/ " + modelsRoot + "/\n")
 	b.WriteString("COPY " + contextApp + "/ " + AppRoot + "/\n")
 	for _, v := range i.variables(variables) {
+		if !dockerfileName.MatchString(v.key) {
+			errs = append(errs, fmt.Errorf("variable %q has a name that no Dockerfile can hold: rename it, or make the image",
+				v.key))
+		}
 		if strings.ContainsAny(v.value, "\r\n") {
 			errs = append(errs, fmt.Errorf("variable %s has a line break, which no Dockerfile can hold: write it without, "+
 				"or make the image", v.key))
 		}
-		if v.value != "" {
+		if !v.unset {
 			b.WriteString("ENV " + v.key + "=" + inDockerfile(v.value) + "\n")
 		}
 	}

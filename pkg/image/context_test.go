@@ -23,7 +23,7 @@ func TestWriteContext(t *testing.T) {
 	_, src := project(t)
 	src.Environment, src.Registry = reg.environment(t), models.Registry
 	src.Models = append(src.Models, Model{Name: "bert"})
-	src.Variables = map[string]string{"LEVEL": `a "b"`, "AZUREML_ENTRY_SCRIPT": "not.py"}
+	src.Variables = map[string]string{"DEBUG": "", "LEVEL": `a "b"`, "AZUREML_ENTRY_SCRIPT": "not.py"}
 	into := filepath.Join(t.TempDir(), "new", "context")
 	made := must(WriteContext(t.Context(), src, into, options()))
 	equal(t, "models", made.Models, []string{"bert:1", "local/sentiment:1"})
@@ -47,9 +47,12 @@ func TestWriteContext(t *testing.T) {
 	slices.Sort(held)
 	slices.Sort(written)
 	equal(t, "files", written, held)
+	img := must(Read(t.Context(), packed.Reference, options()))
+	equal(t, "an empty variable", slices.Contains(must(img.ConfigFile()).Config.Env, "DEBUG="), true)
 	equal(t, "Dockerfile", string(must(os.ReadFile(filepath.Join(into, "Dockerfile")))), "FROM "+packed.Environment+`
 COPY azureml-models/ /var/azureml-app/azureml-models/
 COPY azureml-app/ /var/azureml-app/
+ENV DEBUG=""
 ENV LEVEL="a \"b\""
 ENV AML_APP_ROOT="/var/azureml-app"
 ENV AZUREML_ENTRY_SCRIPT="src/score.py"
@@ -65,15 +68,16 @@ CMD ["python","-m","azureml_inference_server_http","--entry_script","src/score.p
 }
 
 // What no Dockerfile can hold would be a line of its own.
-func TestLineBreaksAreKeptOutOfADockerfile(t *testing.T) {
+func TestWhatIsNoVariableIsKeptOutOfADockerfile(t *testing.T) {
 	t.Parallel()
 	reg := newRegistry(t)
 	_, src := project(t)
 	src.Environment = reg.environment(t)
-	src.Variables = map[string]string{"A": "x\nRUN evil", "B": "x\ry"}
+	src.Variables = map[string]string{"A": "x\nRUN evil", "B": "x\ry", "C D": "x", "E\nRUN evil": "x"}
 	_, err := WriteContext(t.Context(), src, filepath.Join(t.TempDir(), "context"), options())
 	const told = " has a line break, which no Dockerfile can hold: write it without, or make the image"
-	equal(t, "error", err, "variable A"+told+"\nvariable B"+told)
+	const named = " has a name that no Dockerfile can hold: rename it, or make the image"
+	equal(t, "error", err, "variable A"+told+"\nvariable B"+told+"\nvariable \"C D\""+named+"\nvariable \"E\\nRUN evil\""+named)
 }
 
 // A folder that was not finished can be written to again.
