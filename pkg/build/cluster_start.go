@@ -179,7 +179,8 @@ func causeOfEnd(pod *corev1.Pod, t *corev1.ContainerStateTerminated) string {
 	switch {
 	case t.Reason == "OOMKilled":
 		limit := pod.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
-		return fmt.Sprintf("it was killed for using more memory than its %s: give it more", limit.String())
+		return fmt.Sprintf("it was killed for using more memory than its %s: build with Docker's engine, a BuildKit of "+
+			"your own or ACR Tasks", limit.String())
 	case strings.Contains(said, "operation not permitted"), strings.Contains(said, "permission denied"),
 		strings.Contains(said, "Operation not permitted"), strings.Contains(said, "no space left on device"):
 		return fmt.Sprintf("node %s lets it make no user namespace: see \"Troubleshooting\" in BuildKit's docs/rootless.md, "+

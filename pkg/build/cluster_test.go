@@ -236,7 +236,7 @@ func TestTheJobGoesWithTheBuild(t *testing.T) {
 		"built":         {nil, answering(), ""},
 		"step_failed":   {step, over("OOMKilled", 137, ""), step.Error()},
 		"broke":         {broke, answering(), broke.Error()},
-		"out_of_memory": {broke, over("OOMKilled", 137, ""), "killed for using more memory than its 4Gi: give it more"},
+		"out_of_memory": {broke, over("OOMKilled", 137, ""), "killed for using more memory than its 4Gi: build with Docker's engine, a BuildKit of your own or ACR Tasks"},
 		"idle":          {broke, over("Completed", 0, ""), "it has ended for want of a sign of life from here"},
 	} {
 		t.Run(name, func(t *testing.T) {
