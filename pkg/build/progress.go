@@ -93,10 +93,10 @@ func (p *progress) vertex(v *client.Vertex) {
 	switch {
 	case v.Cached:
 		s.started, s.cached, s.done = true, true, true
-		p.say(s.label() + "CACHED " + brief(s.title))
+		p.say(s.label() + "CACHED " + brief(p.hidden.out(s.title)))
 	case v.Started != nil && !s.started:
 		s.started = true
-		p.say(s.label() + brief(s.title))
+		p.say(s.label() + brief(p.hidden.out(s.title)))
 	}
 	if v.Completed != nil && v.Started != nil && !s.cached {
 		p.end(s, v)

@@ -70,6 +70,11 @@ func TestProgress(t *testing.T) {
 			statuses: []*client.SolveStatus{begun("[internal] load build definition"),
 				gone("[internal] load build definition", 1, "")},
 		},
+		"no part of a secret is where an instruction is cut": {
+			statuses: []*client.SolveStatus{begun("[1/1] RUN " + strings.Repeat("a", 50) + "hidden-word" + strings.Repeat("b", 80))},
+			secrets:  map[string]string{"x": "hidden-word"},
+			want:     []string{"[1/1] RUN " + strings.Repeat("a", 50) + "***" + "bbb … " + strings.Repeat("b", 50)},
+		},
 		"a progress bar is its last state": {
 			statuses: []*client.SolveStatus{begun(pip), prints(pip, "10%\r20%\r"), prints(pip, "90%\r100%\r\n")},
 			want:     []string{"[2/2] RUN pip install \\ numpy", "[2/2] | 100%"},
