@@ -172,7 +172,8 @@ func emptyArtifact(manifest []byte) artifact {
 }
 
 // release deletes claims. One that cannot be deleted does no harm: its owner
-// will never write anything again. That is told if the claim was written at all.
+// will never write anything again. That is told if the claim was written at all, as
+// far as the registry answers.
 func (s store) release(ctx context.Context, made claims) {
 	for _, c := range made {
 		a, err := c.artifact()
@@ -184,6 +185,9 @@ func (s store) release(ctx context.Context, made claims) {
 			continue
 		}
 		if err := s.remove(ctx, digest, c.leaving().tag(), c.tag()); err != nil {
+			if statusOf(err) == 0 {
+				return
+			}
 			if _, there, _ := s.digestIf(ctx, c.tag()); there {
 				s.o.log("the tag " + c.tag() + " stays in " + s.repo.Name() + " and does no harm")
 			}
