@@ -107,37 +107,47 @@ func (w revision) served(ctx context.Context, schedulingGrace time.Duration, ver
 	if err := w.inForce(ctx); err != nil || byGateway {
 		return err
 	}
+	return w.taken(ctx, versions)
+}
+
+// taken returns when every router reaches those of the versions that have
+// replicas, and sends what is new to those of their newest revisions only.
+func (w revision) taken(ctx context.Context, versions []string) error {
+	snapshot, err := status.Collect(ctx, w.session.Kube, w.session.Namespace, w.name)
+	if err != nil {
+		return err
+	}
+	var serving []string
 	for _, version := range versions {
-		if err := w.taken(ctx, version); err != nil {
+		if snapshot.Version(version, w.Clock.Now(), status.Options{}).Desired > 0 {
+			serving = append(serving, version)
+		}
+	}
+	for _, version := range serving {
+		if err := w.reach(ctx, version, rollout.DefaultConfirmTimeout); err != nil {
 			return err
 		}
 	}
+	if len(serving) > 0 {
+		w.forget(ctx, serving)
+	}
 	return nil
 }
 
-// taken returns when every router reaches the version, if it has replicas, and
-// sends what is new to those of its newest revision only.
-func (w revision) taken(ctx context.Context, version string) error {
-	at, err := w.look(ctx, version)
-	if err != nil || at.Desired == 0 {
-		return err
-	}
-	if err := w.reach(ctx, version, rollout.DefaultConfirmTimeout); err != nil {
-		return err
-	}
-	w.forget(ctx, version)
-	return nil
-}
-
-// forget returns when no router sends requests to replicas of the version that
-// are not of its newest revision. The version serves as it is, so what keeps
-// routers from that is told and fails nothing.
-func (w revision) forget(ctx context.Context, version string) {
+// forget returns when no router sends requests to replicas of the versions that
+// are not of their newest revisions. The versions serve as they are, so what keeps
+// routers from that is told and fails nothing. It comes last, once for all: it may
+// use up what is left of the time.
+func (w revision) forget(ctx context.Context, versions []string) {
 	err := rollout.Forget(ctx, rollout.ForgetOptions{
-		Senders: rollout.NewSenders(w.session.Kube, w.session.Namespace, w.name), Version: version, Clock: w.Clock,
-		Current: func(ctx context.Context) ([]netip.Addr, error) {
+		Senders: rollout.NewSenders(w.session.Kube, w.session.Namespace, w.name), Versions: versions, Clock: w.Clock,
+		Current: func(ctx context.Context) (map[string][]netip.Addr, error) {
 			snapshot, err := status.Collect(ctx, w.session.Kube, w.session.Namespace, w.name)
-			return snapshot.Addresses(version), err
+			current := map[string][]netip.Addr{}
+			for _, version := range versions {
+				current[version] = snapshot.Addresses(version)
+			}
+			return current, err
 		},
 		Report: func(line string) { w.tell("%s", line) },
 	})

@@ -17,9 +17,9 @@ import (
 func TestAChangeIsThroughWhenNoRouterSendsToTheReplicasOfBefore(t *testing.T) {
 	t.Parallel()
 	const (
-		waits = "version green is ready, routers still send requests to 10.9.9.9 of the revision before\n"
-		late  = "note: version green is ready, but the routers diabetes-router-0 still send requests to 10.9.9.9 of the " +
-			"revision before: they stop when the name of its service leads there no more\n"
+		waits = "all is ready, routers still send requests of version green to 10.9.9.9 of the revision before\n"
+		late  = "note: all is ready, but the routers diabetes-router-0 still send requests of version green to 10.9.9.9 of " +
+			"the revision before: they stop when DNS has these addresses no more\n"
 	)
 	for name, c := range map[string]struct {
 		looks, left int
@@ -60,5 +60,26 @@ func TestAChangeIsThroughWhenNoRouterSendsToTheReplicasOfBefore(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What keeps several versions waiting is one and the same, and so is the wait for it.
+func TestVersionsAreWaitedForAtOnce(t *testing.T) {
+	t.Parallel()
+	w, p := twoVersions(t)
+	start := time.Unix(1800000000, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	clock := &moments{FakeClock: clocktesting.NewFakeClock(start), start: start, ctx: ctx, happen: func(int) {}}
+	w.clock = clock
+	p.set(func(p *pods) { p.before["blue"], p.before["green"] = math.MaxInt, math.MaxInt })
+	r := w.fine(w.run("restart", "diabetes"))
+	const late = "note: all is ready, but the routers diabetes-router-0 still send requests of versions blue, green to " +
+		"10.9.9.9 of the revision before: they stop when DNS has these addresses no more\n"
+	if !strings.HasSuffix(r.err, late) || strings.Count(r.err, "note: ") != 1 {
+		t.Errorf("it said %s", r.err)
+	}
+	if took := clock.Since(start); took > time.Minute {
+		t.Errorf("it took %s", took)
 	}
 }

@@ -47,12 +47,13 @@ func NewSenders(client kubernetes.Interface, namespace, endpoint string) Senders
 	return &clusterRouters{client: client, namespace: namespace, endpoint: endpoint}
 }
 
-// ForgetOptions say which replicas of which version are to be forgotten.
+// ForgetOptions say which replicas of which versions are to be forgotten.
 type ForgetOptions struct {
-	Senders Senders
-	Version string
-	// Current returns the addresses of the replicas that are not to be forgotten.
-	Current func(context.Context) ([]netip.Addr, error)
+	Senders  Senders
+	Versions []string
+	// Current returns the addresses, by version, of the replicas that are not to be
+	// forgotten.
+	Current func(context.Context) (map[string][]netip.Addr, error)
 	// Timeout ends the wait with an error; DefaultForgetTimeout if 0.
 	Timeout time.Duration
 	// Clock is the real one if nil.
@@ -62,13 +63,13 @@ type ForgetOptions struct {
 	Report func(line string)
 }
 
-// Forget returns nil once no ready router sends new requests of the version to
+// Forget returns nil once no ready router sends new requests of the versions to
 // a replica that is not current. Such a replica is told to end when a current
 // one is ready, but its address goes by DNS, and it answers until then. A router
 // that has no answer, such as one of an earlier chart, is not waited for.
 //
 // The error names the replicas and the routers. It says nothing against the
-// version, which serves.
+// versions, which serve.
 func Forget(ctx context.Context, o ForgetOptions) error {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -90,8 +91,8 @@ func Forget(ctx context.Context, o ForgetOptions) error {
 			return o.unforgotten(last, err)
 		case err == nil && !reported && took >= forgetQuiet:
 			reported = true
-			o.Report(fmt.Sprintf("version %s is ready, routers still send requests to %s of the revision before",
-				o.Version, last.at()))
+			o.Report(fmt.Sprintf("all is ready, routers still send requests of %s to %s of the revision before",
+				named(last.versions), last.at()))
 		}
 		select {
 		case <-ctx.Done():
@@ -102,8 +103,15 @@ func Forget(ctx context.Context, o ForgetOptions) error {
 
 // stale are replicas that are not current, and the routers that send to them.
 type stale struct {
-	routers  []string
-	replicas []netip.Addr
+	versions, routers []string
+	replicas          []netip.Addr
+}
+
+func named(versions []string) string {
+	if len(versions) == 1 {
+		return "version " + versions[0]
+	}
+	return "versions " + strings.Join(versions, ", ")
 }
 
 // at names the replicas.
@@ -122,7 +130,7 @@ func (o ForgetOptions) look(ctx context.Context) (stale, error) {
 	if err != nil {
 		return stale{}, err
 	}
-	sent := map[string][]netip.Addr{}
+	sent := map[string]map[string][]netip.Addr{}
 	for _, pod := range pods {
 		if !pod.Ready {
 			continue
@@ -131,39 +139,42 @@ func (o ForgetOptions) look(ctx context.Context) (stale, error) {
 		if err != nil && !apierrors.IsNotFound(err) {
 			return stale{}, err
 		}
-		sent[pod.Name] = replicas[o.Version]
+		sent[pod.Name] = replicas
 	}
 	current, err := o.Current(ctx)
 	if err != nil {
 		return stale{}, err
 	}
-	return staleOf(sent, current), nil
+	return o.stale(sent, current), nil
 }
 
-// staleOf finds what is sent, by router, to replicas that are not current.
-func staleOf(sent map[string][]netip.Addr, current []netip.Addr) stale {
+// stale finds what is sent, by router and version, to replicas that are not current.
+func (o ForgetOptions) stale(sent map[string]map[string][]netip.Addr, current map[string][]netip.Addr) stale {
 	var s stale
 	for router, replicas := range sent {
-		others := slices.DeleteFunc(slices.Clone(replicas), func(r netip.Addr) bool {
-			return slices.Contains(current, r)
-		})
-		if len(others) > 0 {
-			s.routers, s.replicas = append(s.routers, router), append(s.replicas, others...)
+		for _, version := range o.Versions {
+			others := slices.DeleteFunc(slices.Clone(replicas[version]), func(r netip.Addr) bool {
+				return slices.Contains(current[version], r)
+			})
+			if len(others) > 0 {
+				s.versions, s.routers = append(s.versions, version), append(s.routers, router)
+				s.replicas = append(s.replicas, others...)
+			}
 		}
 	}
+	slices.Sort(s.versions)
 	slices.Sort(s.routers)
 	slices.SortFunc(s.replicas, netip.Addr.Compare)
-	s.replicas = slices.Compact(s.replicas)
-	return s
+	return stale{slices.Compact(s.versions), slices.Compact(s.routers), slices.Compact(s.replicas)}
 }
 
 func (o ForgetOptions) unforgotten(last stale, err error) error {
 	if err != nil {
-		return fmt.Errorf("it is not known whether routers still send requests of version %s to replicas of the "+
-			"revision before: %w", o.Version, err)
+		return fmt.Errorf("it is not known whether routers still send requests of %s to replicas of the revision before: %w",
+			named(o.Versions), err)
 	}
-	return fmt.Errorf("version %s is ready, but the routers %s still send requests to %s of the revision before: they "+
-		"stop when the name of its service leads there no more", o.Version, strings.Join(last.routers, ", "), last.at())
+	return fmt.Errorf("all is ready, but the routers %s still send requests of %s to %s of the revision before: they stop "+
+		"when DNS has these addresses no more", strings.Join(last.routers, ", "), named(last.versions), last.at())
 }
 
 // Replicas asks the router for its clusters.

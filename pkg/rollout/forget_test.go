@@ -83,9 +83,9 @@ func TestForgetWaitsUntilNoRouterSendsToAReplicaOfBefore(t *testing.T) {
 	const (
 		unknown = "it is not known whether routers still send requests of version green to replicas of the revision " +
 			"before: "
-		waits = "version green is ready, routers still send requests to 10.0.0.1 of the revision before"
-		late  = "version green is ready, but the routers one still send requests to 10.0.0.1 of the revision before: " +
-			"they stop when the name of its service leads there no more"
+		waits = "all is ready, routers still send requests of version green to 10.0.0.1 of the revision before"
+		late  = "all is ready, but the routers one still send requests of version green to 10.0.0.1 of the revision before: " +
+			"they stop when DNS has these addresses no more"
 	)
 	type to = [2][]netip.Addr
 	for name, c := range map[string]struct {
@@ -113,9 +113,12 @@ func TestForgetWaitsUntilNoRouterSendsToAReplicaOfBefore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &sending{FakeClock: clocktesting.NewFakeClock(time.Unix(0, 0)), sent: c.sent, err: c.err}
-			err := Forget(t.Context(), ForgetOptions{Senders: s, Version: "green", Clock: s, Timeout: 5 * time.Second,
-				Current: func(context.Context) ([]netip.Addr, error) { return is, nil },
-				Report:  func(line string) { s.lines = append(s.lines, line) }})
+			err := Forget(t.Context(), ForgetOptions{Senders: s, Versions: []string{"green"}, Clock: s,
+				Timeout: 5 * time.Second,
+				Current: func(context.Context) (map[string][]netip.Addr, error) {
+					return map[string][]netip.Addr{"green": is}, nil
+				},
+				Report: func(line string) { s.lines = append(s.lines, line) }})
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -132,8 +135,8 @@ func TestForgetEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	s := &sending{FakeClock: clocktesting.NewFakeClock(time.Unix(0, 0)), sent: [][2][]netip.Addr{{nil, nil}}}
-	err := Forget(ctx, ForgetOptions{Senders: s, Version: "green", Clock: s,
-		Current: func(ctx context.Context) ([]netip.Addr, error) { return nil, ctx.Err() }})
+	err := Forget(ctx, ForgetOptions{Senders: s, Versions: []string{"green"}, Clock: s,
+		Current: func(ctx context.Context) (map[string][]netip.Addr, error) { return nil, ctx.Err() }})
 	if !errors.Is(err, context.Canceled) || s.look != 0 {
 		t.Errorf("after %d looks: %v, want the context's error", s.look, err)
 	}
@@ -141,12 +144,19 @@ func TestForgetEndsWithTheContext(t *testing.T) {
 
 func TestStaleReplicasAreNamedOnceAndInOrder(t *testing.T) {
 	t.Parallel()
-	sent := map[string][]netip.Addr{"b": addresses("10.0.0.3", "10.0.0.1", "10.0.0.2"), "a": addresses("10.0.0.1")}
-	got := staleOf(sent, addresses("10.0.0.2"))
-	if !slices.Equal(got.routers, []string{"a", "b"}) || got.at() != "10.0.0.1, 10.0.0.3" {
-		t.Errorf("got %v at %s", got.routers, got.at())
+	type replicas = map[string][]netip.Addr
+	sent := map[string]replicas{
+		"b": {"green": addresses("10.0.0.3", "10.0.0.1", "10.0.0.2"), "blue": addresses("10.0.0.2"), "red": addresses("10.0.0.9")},
+		"a": {"green": addresses("10.0.0.1"), "blue": addresses("10.0.0.4")},
 	}
-	if !slices.Equal(sent["b"], addresses("10.0.0.3", "10.0.0.1", "10.0.0.2")) {
+	o := ForgetOptions{Versions: []string{"green", "blue"}}
+	// An address that was one version's may be another's now.
+	got := o.stale(sent, replicas{"green": addresses("10.0.0.2"), "blue": addresses("10.0.0.4")})
+	if !slices.Equal(got.routers, []string{"a", "b"}) || !slices.Equal(got.versions, []string{"blue", "green"}) ||
+		got.at() != "10.0.0.1, 10.0.0.2, 10.0.0.3" {
+		t.Errorf("got %v of %v at %s", got.routers, got.versions, got.at())
+	}
+	if !slices.Equal(sent["b"]["green"], addresses("10.0.0.3", "10.0.0.1", "10.0.0.2")) {
 		t.Errorf("what was sent is %v now", sent["b"])
 	}
 }
