@@ -14,6 +14,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Get returns the revision of an endpoint that is in force. Errors: ErrNotFound
@@ -102,22 +103,44 @@ func (c *Client) List(ctx context.Context, allNamespaces bool) ([]Release, error
 }
 
 // Revisions returns all kept revisions of the endpoints of all namespaces, in no
-// order.
+// order. Helm leaves out what it cannot read; here that is an error, since what
+// such a revision has would be taken for unused.
 func (c *Client) Revisions(ctx context.Context) ([]Release, error) {
-	log := &lines{}
-	store, err := c.driver(ctx, "", "", log.add)
+	var broken error
+	store, err := c.driver(ctx, "", "", func(_ string, args ...any) { broken = unreadable(args) })
 	if err != nil {
 		return nil, c.explain(err)
 	}
 	stored, err := store.List(isEndpoint)
-	if err != nil {
+	switch {
+	case err != nil && isMissingPermission(err):
+		return nil, &explained{fmt.Sprintf("missing permission for all namespaces: %s: have somebody do it who may list "+
+			"secrets in all of them", oneLine(statusMessage(err))), ErrForbidden, err}
+	case err != nil:
 		return nil, c.explain(err)
+	case broken != nil:
+		return nil, broken
 	}
 	all := make([]Release, 0, len(stored))
 	for _, r := range stored {
 		all = append(all, typed(r))
 	}
 	return all, nil
+}
+
+// unreadable is what Helm's driver logs of a record that it leaves out of a list:
+// the Secret, which is not to be shown, and why.
+func unreadable(logged []any) error {
+	at, why := "a secret of Helm's", "it is broken"
+	for _, arg := range logged {
+		switch v := arg.(type) {
+		case corev1.Secret:
+			at = "secret " + v.Namespace + "/" + v.Name
+		case error:
+			why = oneLine(v.Error())
+		}
+	}
+	return fmt.Errorf("%s cannot be read as a revision of Helm's: %s: delete it if nothing needs it", at, why)
 }
 
 func (c *Client) history(ctx context.Context, name string) ([]*helmrelease.Release, error) {

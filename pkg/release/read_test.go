@@ -15,6 +15,11 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 )
 
 // store writes a record as another Helm user would.
@@ -165,6 +170,42 @@ func TestRevisions(t *testing.T) {
 	slices.Sort(got)
 	if want := []string{"attic/iris:1", "models/gone:1", "models/iris:1", "models/iris:2"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Whoever deletes what no revision has must not take one for none.
+func TestRevisionsLeaveNoneOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store("models", "iris", "inference", 1, "superseded")
+	w.store("attic", "boston", "inference", 2, "deployed")
+	secrets := w.cluster.Clientset.CoreV1().Secrets("attic")
+	broken, err := secrets.Get(t.Context(), "sh.helm.release.v1.boston.v2", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken.Data["release"] = []byte("!!")
+	if _, err := secrets.Update(t.Context(), broken, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	const want = "secret attic/sh.helm.release.v1.boston.v2 cannot be read as a revision of Helm's: illegal base64 data at " +
+		"input byte 0: delete it if nothing needs it"
+	if got, err := w.client.Revisions(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("got %v, %v, want %s", got, err, want)
+	}
+}
+
+func TestWhoMayNotSeeAllRevisionsIsToldWhatToAskFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cluster.Clientset.PrependReactor("list", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(corev1.Resource("secrets"), "", errors.New(
+			`User "ann" cannot list resource "secrets" in API group "" at the cluster scope`))
+	})
+	const want = `missing permission for all namespaces: secrets is forbidden: User "ann" cannot list resource "secrets" in ` +
+		`API group "" at the cluster scope: have somebody do it who may list secrets in all of them`
+	if _, err := w.client.Revisions(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
