@@ -174,6 +174,9 @@ func (l *Layout) deleteManifest(repo, ref string) (answer, error) {
 			return noManifest(repo, ref)
 		}
 		return nil
-	}, l.sweep)
+	}, func(i index) error {
+		_, err := l.sweep(i, false)
+		return err
+	})
 	return answer{status: http.StatusAccepted}, err
 }

@@ -23,27 +23,26 @@ type Pruned struct {
 
 // Prune deletes the images that have no tag, that keep does not name by
 // REPOSITORY@sha256:DIGEST, and that nobody wrote or asked for in the time given,
-// an hour at least; and the blobs that nothing else refers to. What is attached to
-// an image that stays, and what an index that stays is of, stays too. With dry
-// nothing is deleted, and Pruned is what would be. Errors are of type *FolderError.
+// an hour at least; the blobs that nothing else refers to; and what writers left
+// that were killed. What is attached to an image that stays, and what an index that
+// stays is of, stays too. With dry nothing is deleted, and Pruned is what would be.
+// Errors are of type *FolderError.
 func (l *Layout) Prune(keep func(image string) bool, unused time.Duration, dry bool) (Pruned, error) {
 	var out Pruned
-	drop := func(i *index) error {
-		var err error
+	drop := func(i *index) (err error) {
 		out.Images, err = l.unused(i, keep, max(unused, grace))
 		return err
 	}
-	count := func(i index) error {
-		files, err := l.garbage(i)
-		for _, f := range files {
-			if info, err := f.Info(); err == nil {
-				out.Bytes += info.Size()
-			}
-		}
+	sweep := func(i index) (err error) {
+		out.Bytes, err = l.sweep(i, dry)
+		out.Bytes += l.sweepTemporary(dry)
 		return err
 	}
+	if _, err := os.Stat(l.folder); errors.Is(err, fs.ErrNotExist) {
+		return out, nil // and none is made
+	}
 	if !dry {
-		err := l.change(drop, func(i index) error { return errors.Join(count(i), l.sweep(i)) })
+		err := l.change(drop, sweep)
 		return out, err
 	}
 	i, err := l.index()
@@ -51,7 +50,7 @@ func (l *Layout) Prune(keep func(image string) bool, unused time.Duration, dry b
 		err = drop(&i)
 	}
 	if err == nil {
-		err = count(i)
+		err = sweep(i)
 	}
 	return out, err
 }

@@ -4,6 +4,9 @@
 package layout
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -82,4 +85,37 @@ func TestPruneKeepsWhatIsNew(t *testing.T) {
 	clock.SetTime(clock.Now().Add(2 * grace))
 	equal(t, "later", len(must(l.Prune(nothing, 0, false)).Images), 1)
 	equal(t, "blobs", l.blobFiles(), "[]")
+}
+
+func TestPruneDeletesWhatAKilledUploadLeft(t *testing.T) {
+	t.Parallel()
+	l, clock := newLayout(t)
+	nothing := func(string) bool { return false }
+	equal(t, "no folder", must(l.Prune(nothing, 0, false)), Pruned{})
+	if _, err := os.Stat(l.Folder()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder was made to delete nothing from: %v", err)
+	}
+	l.pushed(t, "iris", must(random.Image(10, 1)))
+	left := l.path(tempFolder + "/1234")
+	must(0, os.WriteFile(left, make([]byte, 5000), 0o600))
+	before := must(l.Prune(func(string) bool { return true }, 0, false))
+	equal(t, "of a writer that may live", before, Pruned{})
+	clock.SetTime(clock.Now().Add(2 * grace))
+	for _, dry := range []bool{true, false} {
+		equal(t, "of a writer that was killed", must(l.Prune(func(string) bool { return true }, 0, dry)), Pruned{Bytes: 5000})
+	}
+	equal(t, "what is left", len(must(os.ReadDir(l.path(tempFolder)))), 0)
+}
+
+
+func TestSweepLeavesWhatIsAskedForMeanwhile(t *testing.T) {
+	t.Parallel()
+	l, clock := newLayout(t)
+	l.pushed(t, "iris", must(random.Image(10, 1)))
+	clock.SetTime(clock.Now().Add(2 * grace))
+	garbage := must(l.garbage(index{}))
+	equal(t, "blobs that are listed", len(garbage), 3)
+	l.touch(v1.Hash{Algorithm: "sha256", Hex: garbage[1].Name()})
+	l.remove(blobFolder, garbage, false)
+	equal(t, "blobs that stay", l.blobFiles(), []string{garbage[1].Name()})
 }

@@ -15,17 +15,37 @@ import (
 )
 
 // sweep deletes the blobs that no manifest of the index refers to, unless they
-// were written or asked for a short while ago. It is called while nobody else can
-// change the index.
-func (l *Layout) sweep(i index) error {
+// were written or asked for a short while ago, and returns how many bytes they had.
+// It is called while nobody else can change the index. With dry it deletes nothing.
+func (l *Layout) sweep(i index, dry bool) (int64, error) {
 	files, err := l.garbage(i)
-	for _, f := range files {
-		_ = os.Remove(l.path(blobFolder + "/" + f.Name())) // in nobody's way but that of who looks at the folder
-	}
-	return err
+	return l.remove(blobFolder, files, dry), err
 }
 
-// garbage are the files that sweep deletes.
+// sweepTemporary is sweep for what writers left that were killed.
+func (l *Layout) sweepTemporary(dry bool) int64 {
+	files, _ := os.ReadDir(l.path(tempFolder)) // an error is told by whoever writes into it
+	return l.remove(tempFolder, files, dry)
+}
+
+// remove deletes those of the files that are old enough now: somebody may have
+// asked for one since they were listed.
+func (l *Layout) remove(folder string, files []fs.DirEntry, dry bool) (size int64) {
+	for _, f := range files {
+		path := l.path(folder + "/" + f.Name())
+		info, err := os.Lstat(path)
+		if err != nil || l.clock.Since(info.ModTime()) < grace {
+			continue
+		}
+		if !dry && os.Remove(path) != nil {
+			continue // in nobody's way but that of who looks at the folder
+		}
+		size += info.Size()
+	}
+	return size
+}
+
+// garbage are the files of the blobs that no manifest of the index refers to.
 func (l *Layout) garbage(i index) ([]fs.DirEntry, error) {
 	used := map[string]bool{}
 	for _, d := range i.Manifests {
@@ -40,7 +60,7 @@ func (l *Layout) garbage(i index) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, l.failed("read", err)
 	}
-	return slices.DeleteFunc(files, func(f fs.DirEntry) bool { return used[f.Name()] || !l.expired(f) }), nil
+	return slices.DeleteFunc(files, func(f fs.DirEntry) bool { return used[f.Name()] }), nil
 }
 
 // mark notes a blob and all that it refers to. What is no manifest of those kinds
@@ -79,23 +99,4 @@ func (l *Layout) read(digest v1.Hash) (manifest, error) {
 		return m, l.broken(filepath.Join(blobFolder, digest.Hex), err)
 	}
 	return m, nil
-}
-
-// sweepTemporary deletes what writers left that were killed.
-func (l *Layout) sweepTemporary() {
-	files, err := os.ReadDir(l.path(tempFolder))
-	if err != nil {
-		return // told by whoever writes into it
-	}
-	for _, f := range files {
-		if l.expired(f) {
-			_ = os.Remove(l.path(tempFolder + "/" + f.Name())) // as above
-		}
-	}
-}
-
-// expired tells whether a file is old enough to be deleted.
-func (l *Layout) expired(f fs.DirEntry) bool {
-	info, err := f.Info()
-	return err == nil && l.clock.Since(info.ModTime()) >= grace
 }

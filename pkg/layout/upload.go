@@ -85,7 +85,7 @@ func (l *Layout) begin(r *http.Request, repo string) (answer, error) {
 	if err := l.prepare(); err != nil {
 		return answer{}, err
 	}
-	l.sweepTemporary()
+	l.sweepTemporary(false)
 	u := &upload{repo: repo, id: strings.ToLower(rand.Text()), sum: sha256.New()}
 	var err error
 	if u.file, err = os.CreateTemp(l.path(tempFolder), ""); err != nil {
