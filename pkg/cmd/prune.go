@@ -5,8 +5,11 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +50,7 @@ func (o *options) prune(ctx context.Context, p *pruneFlags) error {
 		return usageError{fmt.Errorf("--unused-for %s is too short: write 1h or more, since who deploys may be about to push",
 			p.unused)}
 	}
-	used, err := o.imagesInUse(ctx)
+	used, err := o.digestsInUse(ctx)
 	if err != nil {
 		return fmt.Errorf("which images endpoints have cannot be found out: %w", err)
 	}
@@ -55,7 +58,10 @@ func (o *options) prune(ctx context.Context, p *pruneFlags) error {
 	if err != nil {
 		return withAdvice(err)
 	}
-	keep := func(image string) bool { return used[layout.Host+"/"+image] }
+	keep := func(image string) bool {
+		_, digest, _ := strings.Cut(image, "@")
+		return used[digest]
+	}
 	gone, err := l.Prune(keep, p.unused, p.dry)
 	if err != nil {
 		return withAdvice(err)
@@ -80,9 +86,10 @@ func withAdvice(err error) error {
 	return err
 }
 
-// imagesInUse are those in any kept revision of an endpoint, and whatever else is
-// written in its values: those of an older chart are read, too.
-func (o *options) imagesInUse(ctx context.Context) (map[string]bool, error) {
+// digestsInUse are those in any kept revision of an endpoint: whatever is written
+// in its values, also of an older chart, and in its objects. The name that goes
+// before one may have a tag in it, or be another registry's.
+func (o *options) digestsInUse(ctx context.Context) (map[string]bool, error) {
 	s, err := o.connect()
 	if err != nil {
 		return nil, err
@@ -91,25 +98,15 @@ func (o *options) imagesInUse(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	used := map[string]bool{}
+	digest, used := regexp.MustCompile(`sha256:[0-9a-f]{64}`), map[string]bool{}
 	for _, r := range revisions {
-		noteTexts(r.Values, used)
+		values, err := json.Marshal(r.Values)
+		if err != nil {
+			return nil, err
+		}
+		for _, found := range digest.FindAllString(string(values)+r.Manifest, -1) {
+			used[found] = true
+		}
 	}
 	return used, nil
-}
-
-// noteTexts notes all texts in a value of JSON.
-func noteTexts(value any, texts map[string]bool) {
-	switch v := value.(type) {
-	case string:
-		texts[v] = true
-	case []any:
-		for _, each := range v {
-			noteTexts(each, texts)
-		}
-	case map[string]any:
-		for _, each := range v {
-			noteTexts(each, texts)
-		}
-	}
 }

@@ -37,7 +37,7 @@ func (w *world) keepsImages() string {
 	w.fatal(err)
 	used, err := remote.Image(ref)
 	w.fatal(err)
-	if r := w.types("sed -i s#"+w.registry+"/diabetes#layout.localhost/diabetes# $1", "--wait=false"); r.code != 0 {
+	if r := w.types("sed -i s#"+w.registry+"/diabetes@#layout.localhost/diabetes:1@# $1", "--wait=false"); r.code != 0 {
 		w.t.Fatal(r.err)
 	}
 	w.mustDeploy("blue", "--replicas", "2")
