@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute/kindcluster"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
@@ -101,12 +103,11 @@ func (n *nodes) load(ctx context.Context, o *options, ref string, access image.O
 	if n == nil {
 		return nil
 	}
-	img, err := image.Read(ctx, ref, access)
-	if err != nil {
-		return err
-	}
 	start := o.Clock.Now()
-	did, err := n.clusters.Load(ctx, n.cluster, img, ref)
+	// It is asked for in any case, so that prune knows it for used. But it may be
+	// gone, and still be in the nodes: models that stay as they are.
+	img, gone := image.Read(ctx, ref, access)
+	did, err := n.clusters.Load(ctx, n.cluster, ref, func() (v1.Image, error) { return img, gone })
 	if err != nil {
 		return err
 	}

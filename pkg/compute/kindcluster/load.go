@@ -67,8 +67,8 @@ type Loaded struct {
 // Load puts an image into every node of a cluster, under the reference by digest
 // that a pod names: the nodes never ask a registry for it. It goes as a stream,
 // to all nodes at once; nodes that have it are left alone, and of others' layers
-// only those are sent that they lack.
-func (c *Clusters) Load(ctx context.Context, name string, image v1.Image, reference string) (Loaded, error) {
+// only those are sent that they lack. If no node lacks the image, it is not read.
+func (c *Clusters) Load(ctx context.Context, name, reference string, read func() (v1.Image, error)) (Loaded, error) {
 	all, err := c.provider.ListInternalNodes(name)
 	if err != nil {
 		return Loaded{}, told("list the nodes of kind cluster "+name, err)
@@ -76,16 +76,19 @@ func (c *Clusters) Load(ctx context.Context, name string, image v1.Image, refere
 	if len(all) == 0 {
 		return Loaded{}, fmt.Errorf("kind cluster %s has no nodes: make it anew", name)
 	}
-	a, err := newArchive(image, reference)
-	if err != nil {
-		return Loaded{}, err
-	}
+	pack := sync.OnceValues(func() (*archive, error) {
+		image, err := read()
+		if err != nil {
+			return nil, err
+		}
+		return newArchive(image, reference)
+	})
 	out := Loaded{Nodes: len(all)}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	for _, n := range all {
 		group.Go(func() error {
-			sent, bytes, err := load(ctx, bound{n, ctx}, a)
+			sent, bytes, err := load(ctx, bound{n, ctx}, reference, pack)
 			mu.Lock()
 			defer mu.Unlock()
 			if out.Bytes += bytes; sent {
@@ -111,10 +114,16 @@ func (b bound) Command(name string, args ...string) exec.Cmd {
 
 // load sends an archive to one node without the blobs that it has. Those may be
 // swept away meanwhile: then everything is sent.
-func load(ctx context.Context, n nodes.Node, a *archive) (sent bool, size int64, err error) {
-	there, err := listed(n, "images", "name=="+a.reference)
-	if err != nil || slices.Contains(there, a.reference) {
+func load(ctx context.Context, n nodes.Node, reference string, pack func() (*archive, error)) (
+	sent bool, size int64, err error,
+) {
+	there, err := listed(n, "images", "name=="+reference)
+	if err != nil || slices.Contains(there, reference) {
 		return false, 0, told("look for the image in node "+n.String(), err)
+	}
+	a, err := pack()
+	if err != nil {
+		return false, 0, err
 	}
 	blobs, err := listed(n, "content")
 	if err != nil {
@@ -144,8 +153,7 @@ func listed(n nodes.Node, kind string, filters ...string) ([]string, error) {
 // archive is an image as an image layout in a tar file, which is written anew for
 // each node.
 type archive struct {
-	reference string
-	parts     []part
+	parts []part
 
 	mu  sync.Mutex
 	err error // of reading the image
@@ -253,7 +261,7 @@ func newArchive(image v1.Image, reference string) (*archive, error) {
 	if !strings.Contains(reference, "@sha256:") {
 		return nil, fmt.Errorf("image %q has no digest", reference)
 	}
-	a := &archive{reference: reference}
+	a := &archive{}
 	index, err := indexOf(image, reference)
 	if err != nil {
 		return nil, err

@@ -105,6 +105,25 @@ func pinnedImage(t *testing.T) (v1.Image, string) {
 	return img, "layout.localhost/x@" + digest.String()
 }
 
+// is reads an image.
+func is(img v1.Image) func() (v1.Image, error) { return func() (v1.Image, error) { return img, nil } }
+
+// An image that is nowhere else any more is still in the nodes.
+func TestWhatAllNodesHaveIsNotRead(t *testing.T) {
+	t.Parallel()
+	_, ref := pinnedImage(t)
+	gone := func() (v1.Image, error) { return nil, errors.New("there is no such image") }
+	k := &kinds{nodes: []nodes.Node{&node{name: "one", images: []string{ref}}, &node{name: "two", images: []string{ref}}}}
+	c, _ := k.clusters(t)
+	if did, err := c.Load(t.Context(), "lab", ref, gone); err != nil || did != (Loaded{Nodes: 2}) {
+		t.Errorf("did %+v, %v", did, err)
+	}
+	k.nodes = append(k.nodes, &node{name: "three"})
+	if _, err := c.Load(t.Context(), "lab", ref, gone); err == nil || err.Error() != "there is no such image" {
+		t.Errorf("where a node lacks it: %v", err)
+	}
+}
+
 func blobsOf(t *testing.T, img v1.Image) []string {
 	t.Helper()
 	layers, err := img.Layers()
@@ -130,7 +149,7 @@ func TestNodesGetWhatTheyLack(t *testing.T) {
 	swept := &node{name: "swept", blobs: layers, refuses: 1}
 	k := &kinds{nodes: []nodes.Node{empty, half, full, swept}}
 	c, _ := k.clusters(t)
-	did, err := c.Load(t.Context(), "lab", img, ref)
+	did, err := c.Load(t.Context(), "lab", ref, is(img))
 	if err != nil || did.Nodes != 4 || did.Sent != 3 || did.Bytes < 3000 {
 		t.Errorf("did %+v, %v", did, err)
 	}
@@ -181,21 +200,21 @@ func TestWhatKeepsAnImageFromNodesIsTold(t *testing.T) {
 			t.Parallel()
 			k := &kinds{nodes: []nodes.Node{c.node}}
 			clusters, _ := k.clusters(t)
-			if _, err := clusters.Load(t.Context(), "lab", c.image, c.ref); err == nil || err.Error() != c.want {
+			if _, err := clusters.Load(t.Context(), "lab", c.ref, is(c.image)); err == nil || err.Error() != c.want {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})
 	}
 	k := &kinds{}
 	clusters, _ := k.clusters(t)
-	if _, err := clusters.Load(t.Context(), "lab", img, ref); err == nil ||
+	if _, err := clusters.Load(t.Context(), "lab", ref, is(img)); err == nil ||
 		err.Error() != "kind cluster lab has no nodes: make it anew" {
 		t.Errorf("without nodes: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	k.nodes = []nodes.Node{&node{name: "lab-worker"}}
-	if _, err := clusters.Load(ctx, "lab", img, ref); !errors.Is(err, context.Canceled) {
+	if _, err := clusters.Load(ctx, "lab", ref, is(img)); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end: %v", err)
 	}
 }
