@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
@@ -37,6 +38,10 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 			return err
 		}
 		p.version.Image = pinned
+		if p.version.ModelImage != "" {
+			o.tell("note: the models stay mounted, over what the image has in %s: to have its own, give it with kubectl aml "+
+				"deploy", endpoint.ModelsRoot)
+		}
 		return nodes.loadVersion(ctx, o, p.version, opts)
 	}
 	if err := o.pack(ctx, p, f, opts, dryRun != release.DryRunNone); err != nil {

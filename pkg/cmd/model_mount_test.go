@@ -113,8 +113,10 @@ func TestAnUpdateKeepsWhereModelsAre(t *testing.T) {
 	if again := update("--model-mount", "volume"); again.ModelImage != v.ModelImage {
 		t.Errorf("a volume again: %q, want %q", again.ModelImage, v.ModelImage)
 	}
-	if r := w.run("update", "diabetes", "--version-name", "blue", "--image", w.registry+"/environment:1", "--wait=false"); r.code != 0 {
-		t.Fatalf("exit code %d: %s", r.code, r.err)
+	r := w.run("update", "diabetes", "--version-name", "blue", "--image", w.registry+"/environment:1", "--wait=false")
+	if want := "note: the models stay mounted, over what the image has in /var/azureml-app/azureml-models: to have its own, " +
+		"give it with kubectl aml deploy\n"; r.code != 0 || strings.Count(r.err, want) != 1 {
+		t.Errorf("exit code %d: %s\nwant %s", r.code, r.err, want)
 	}
 	if after := w.version("blue"); after.ModelImage != v.ModelImage || after.ModelDir != v.ModelDir {
 		t.Errorf("another image: %q in %q", after.ModelImage, after.ModelDir)
