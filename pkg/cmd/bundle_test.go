@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -131,6 +132,23 @@ func TestModelsThatAreMountedComeAlong(t *testing.T) {
 	}
 	if got := w.plain(w.fine(w.run("bundle", "show", "diabetes.aml.tar", "-o", "wide")).out); strings.Count(got, "local/model.txt:1") != 2 {
 		t.Errorf("models are in\n%s", got)
+	}
+}
+
+// What a cluster mounts is asked for once, however many versions have a volume.
+func TestAClusterIsAskedOnceWhatItMounts(t *testing.T) {
+	t.Parallel()
+	w, site := packed(t)
+	w.mustDeploy("blue", "--model-mount", "volume")
+	w.mustDeploy("green", "--model-mount", "volume")
+	w.fine(w.run("bundle", "create", "diabetes", "--overwrite"))
+	w.elsewhere()
+	w.admits(func(*corev1.Pod) error {
+		return apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("exceeded quota: team"))
+	})
+	r := w.fine(w.run("bundle", "load", "diabetes.aml.tar", "--registry", site+"/ml", "--wait=false"))
+	if n := strings.Count(r.err, "warning: whether the cluster can mount models as a volume is not known: "); n != 1 {
+		t.Errorf("it is told %d times: %s", n, r.err)
 	}
 }
 

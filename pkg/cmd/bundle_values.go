@@ -54,10 +54,12 @@ func (l *loading) admit(ctx context.Context, next chart.Values) error {
 			"or put this one behind a gateway first, with kubectl aml deploy --gateway")
 	}
 	err := onlyImages(next, l.name, l.session.Namespace, slices.Collect(maps.Values(l.at)))
+	mounted := ""
 	for _, v := range next.Versions {
-		if err == nil && v.ModelImage != "" {
-			err = l.mountsImages(ctx, l.session, v.ModelImage)
-		}
+		mounted = max(mounted, v.ModelImage)
+	}
+	if err == nil && mounted != "" { // what holds for one holds for all
+		err = l.mountsImages(ctx, l.session, mounted)
 	}
 	if err != nil || next.Routing.Mode == chart.GatewayMode {
 		return err
