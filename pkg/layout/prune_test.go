@@ -107,7 +107,6 @@ func TestPruneDeletesWhatAKilledUploadLeft(t *testing.T) {
 	equal(t, "what is left", len(must(os.ReadDir(l.path(tempFolder)))), 0)
 }
 
-
 func TestSweepLeavesWhatIsAskedForMeanwhile(t *testing.T) {
 	t.Parallel()
 	l, clock := newLayout(t)

@@ -173,8 +173,8 @@ func (o ForgetOptions) unforgotten(last stale, err error) error {
 		return fmt.Errorf("it is not known whether routers still send requests of %s to replicas of the revision before: %w",
 			named(o.Versions), err)
 	}
-	return fmt.Errorf("all is ready, but the routers %s still send requests of %s to %s of the revision before: they stop "+
-		"when DNS has these addresses no more", strings.Join(last.routers, ", "), named(last.versions), last.at())
+	return fmt.Errorf("all is ready, but the routers %s still send requests of %s to %s of the revision before: they "+
+		"stop when DNS has these addresses no more", strings.Join(last.routers, ", "), named(last.versions), last.at())
 }
 
 // Replicas asks the router for its clusters.
