@@ -93,6 +93,10 @@ func (p podView) blocked() (Verdict, bool) {
 	if !ok {
 		return Verdict{}, false
 	}
+	if p.cannotMount(event.Message) {
+		return failed(event.Reason, sentence("cannot be set up: its node's kubelet mounts no images as volumes, which takes "+
+			"Kubernetes 1.35; deploy with --model-mount image there", event.Message)), true
+	}
 	return progressing(event.Reason, sentence("cannot be set up yet", event.Message)), true
 }
 

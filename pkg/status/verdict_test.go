@@ -72,6 +72,10 @@ func TestVersionVerdict(t *testing.T) {
 			"runtime mounts no images as volumes, which takes one such as containerd 2.1; deploy with --model-mount image there: " +
 			`failed to generate container "0" spec: failed to apply OCI options: failed to mkdir "": mkdir : no such file or ` +
 			"directory"},
+		"volume-old-kubelet": {Failed, "FailedMount", "pod green-a: cannot be set up: its node's kubelet mounts no images as " +
+			"volumes, which takes Kubernetes 1.35; deploy with --model-mount image there: Unable to attach or mount volumes: " +
+			"unmounted volumes=[models], unattached volumes=[], failed to process volumes=[models]: failed to get Plugin from " +
+			`volumeSpec for volume "models" err=no volume plugin matched`},
 		"mount": {Progressing, "FailedMount", none + "cannot be set up yet: MountVolume.SetUp failed for " +
 			`volume "auth" : secret "sentiment-keys" not found`},
 		"config-error": {Failed, "CreateContainerConfigError",

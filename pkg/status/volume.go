@@ -49,6 +49,15 @@ func (c container) cannotMountMessage(words string) string {
 		"containerd 2.1; deploy with --model-mount image there"), words)
 }
 
+// cannotMount tells whether the kubelet knows nothing of images as volumes, which
+// it may though the API server does: it is older, or they are turned off there. It
+// then has no plugin for one (kubernetes/cmd/kubelet/app/plugins.go).
+func (p podView) cannotMount(words string) bool {
+	return slices.ContainsFunc(p.pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.Image != nil && strings.Contains(words, fmt.Sprintf("volume %q err=no volume plugin matched", v.Name))
+	})
+}
+
 // pullingVolume speaks up if the kubelet pulls an image that is mounted: it does
 // that before it makes any container.
 func (p podView) pullingVolume() (Verdict, bool) {
