@@ -188,6 +188,11 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"a name for another digest": {func(_ *testing.T, all []entry) []byte {
 			return tarOf(reindexed(all, func(i *v1.IndexManifest) { i.Manifests[0].Annotations[refName] = "h/x@sha256:" + zeros }))
 		}, `it calls the image sha256:`},
+		"an image beside the registry's path": {func(_ *testing.T, all []entry) []byte {
+			return tarOf(reindexed(all, func(i *v1.IndexManifest) {
+				i.Manifests[0].Annotations[refName] = "h/../x@" + i.Manifests[0].Digest.String()
+			}))
+		}, `"h/../x@sha256:`},
 		"an image without a name": {func(_ *testing.T, all []entry) []byte {
 			return tarOf(reindexed(all, func(i *v1.IndexManifest) { i.Manifests[0].Annotations = nil }))
 		}, ` "": ` + never},

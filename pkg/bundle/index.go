@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -133,7 +134,8 @@ func (b *Bundle) leaves(t *top, d *v1.Descriptor, raw []byte, of string) error {
 // image takes in an image under the reference that it has.
 func (b *Bundle) image(d v1.Descriptor, t top) error {
 	ref, err := name.NewDigest(t.image.Reference)
-	if err != nil || ref.DigestStr() != d.Digest.String() {
+	_, strict := reference.ParseNormalizedNamed(t.image.Reference) // it lets no path have ".."
+	if err != nil || strict != nil || ref.DigestStr() != d.Digest.String() {
 		return b.wrong(doNotUse, "it calls the image %s %q", d.Digest, t.image.Reference)
 	}
 	if slices.ContainsFunc(b.tops, func(other top) bool { return other.image.Reference == t.image.Reference }) {

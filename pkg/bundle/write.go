@@ -39,30 +39,23 @@ type Endpoint struct {
 	Images Gathered
 }
 
-// Written is what Write did.
-type Written struct {
-	// Size is that of the file, in bytes.
-	Size int64
-	// Blobs is how many there are in it.
-	Blobs int
-}
-
 // Write makes a bundle of e. Blobs are read from their registries as they are
 // written: memory does not grow with them. The file appears when it is whole and on
 // the disk; what killed processes left of it goes. A file that is there is refused,
 // or replaced if overwrite is set. Nobody but its owner may read it: variables of
-// versions are in it. Errors of registries are as in image.Package.
-func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overwrite bool) (Written, error) {
+// versions are in it. It returns its size, in bytes. Errors of registries are as in
+// image.Package.
+func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overwrite bool) (int64, error) {
 	if err := Free(file, overwrite); err != nil {
-		return Written{}, err
+		return 0, err
 	}
 	index, pieces, err := e.layout()
 	if err != nil {
-		return Written{}, err
+		return 0, err
 	}
 	out, err := newPart(file)
 	if err != nil {
-		return Written{}, unwritten(file, err)
+		return 0, unwritten(file, err)
 	}
 	w := &writing{ctx: ctx, courier: c, to: &sink{w: out}}
 	err = w.all(index, pieces)
@@ -78,9 +71,9 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 	}
 	if err != nil {
 		_ = os.Remove(out.Name()) // of no use to anybody
-		return Written{}, err
+		return 0, err
 	}
-	return Written{Size: w.to.size, Blobs: len(pieces)}, nil
+	return w.to.size, nil
 }
 
 // Free refuses a file that is there already, unless it may be overwritten.

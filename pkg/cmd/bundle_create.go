@@ -96,12 +96,12 @@ func (o *options) bundleCreate(ctx context.Context, name string, f *bundleCreate
 		return err
 	}
 	o.tell("bundle: reading %d images", len(e.Images.Images))
-	did, err := bundle.Write(ctx, courier, e, file, f.overwrite)
+	size, err := bundle.Write(ctx, courier, e, file, f.overwrite)
 	if err != nil {
 		return err
 	}
 	o.answer("%s created: endpoint %s, %d images, %s", cmp.Or(f.file, name+".aml.tar"), name, len(e.Images.Images),
-		megabytes(did.Size))
+		megabytes(size))
 	return nil
 }
 
