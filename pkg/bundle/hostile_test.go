@@ -273,8 +273,10 @@ func TestARepackedBundleIsRead(t *testing.T) {
 func TestWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	must(0, syscall.Mkfifo(pipe, 0o600))
 	for name, want := range map[string]string{
-		dir: "it is no file: " + notOurs, filepath.Join(dir, "none"): "cannot be read: no such file or directory",
+		dir: "it is no file: " + notOurs, pipe: "it is no file: " + notOurs, filepath.Join(dir, "none"): "cannot be read: no such file or directory",
 	} {
 		if _, err := Open(name); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
