@@ -73,20 +73,20 @@ func note(image any, found map[string]bool) {
 	}
 }
 
-// WithImages returns v with each image called what rename makes of it. What names
-// none stays so.
-func (v Values) WithImages(rename func(string) string) Values {
-	given := rename
-	rename = func(image string) string {
-		if image == "" {
-			return ""
+// WithImages returns v with each image that the table has called what it says
+// there. Others stay.
+func (v Values) WithImages(table map[string]string) Values {
+	rename := func(images ...*string) {
+		for _, image := range images {
+			if name, ok := table[*image]; ok {
+				*image = name
+			}
 		}
-		return given(image)
 	}
-	v.Router.Image, v.Limiter.Image = rename(v.Router.Image), rename(v.Limiter.Image)
+	rename(&v.Router.Image, &v.Limiter.Image)
 	v.Versions = maps.Clone(v.Versions)
 	for name, version := range v.Versions {
-		version.Image, version.ModelImage = rename(version.Image), rename(version.ModelImage)
+		rename(&version.Image, &version.ModelImage)
 		v.Versions[name] = version
 	}
 	return v

@@ -46,7 +46,7 @@ func TestEveryImageGetsItsNewName(t *testing.T) {
 	fill(reflect.ValueOf(&version).Elem())
 	v.Versions["blue"] = version
 	fill(reflect.ValueOf(&v).Elem())
-	tree, err := v.WithImages(func(string) string { return "new" }).Map()
+	tree, err := v.WithImages(map[string]string{"old": "new"}).Map()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,15 +91,5 @@ func onlyImages(values chart.Values, name, namespace string, allowed []string) e
 	return nil
 }
 
-// renamed gives images the names that they have in a table, and leaves others.
-func renamed(table map[string]string) func(string) string {
-	return func(image string) string {
-		if name, ok := table[image]; ok {
-			return name
-		}
-		return image
-	}
-}
-
 // megabytes are bytes as people read them.
 func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }

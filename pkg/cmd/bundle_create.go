@@ -184,7 +184,7 @@ func (o *options) endpointToBundle(
 		return bundle.Endpoint{}, err
 	}
 	pinned := gathered.Renamed()
-	values = values.WithImages(renamed(pinned))
+	values = values.WithImages(pinned)
 	if err := onlyImages(values, d.Name, d.release.Namespace, slices.Collect(maps.Values(pinned))); err != nil {
 		return bundle.Endpoint{}, err
 	}

@@ -156,7 +156,7 @@ func (o *options) loadingOf(
 	if l.at, err = b.At(f.registry); err != nil {
 		return nil, err
 	}
-	l.given = values.WithImages(renamed(l.at))
+	l.given = values.WithImages(l.at)
 	if f.values != "" {
 		if l.overlay, err = o.valuesFile(f.values); err != nil {
 			return nil, err
