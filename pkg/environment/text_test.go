@@ -148,6 +148,7 @@ func TestThePythonThatIsThere(t *testing.T) {
 		"any":                    {spec: "python", pythons: "python3:3.9.1", want: "python3"},
 		"a bound":                {spec: "python>=3.8,<3.10", pythons: "python3:3.11.2 python:3.9.1", want: "python"},
 		"none fits, so uv's own": {spec: "python=3.8.13", pythons: "python3.8:3.8.12 python3:3.9.1 python:3.9.1", want: "uv 3.8.13"},
+		"a bound that none fits": {spec: "python>=3.8,<3.10", pythons: "python3:3.11.2", want: "uv >=3.8,<3.10"},
 		"uv has none": {spec: "python=4.0", pythons: "python3:3.9.1",
 			fails: "the base image has no Python 4.0, and uv gets none: start from an image that has it, or let "},
 		"no ensurepip, but pip": {spec: "python=3.11", pythons: "python3:3.11.2", lacks: "ensurepip",
@@ -175,7 +176,7 @@ func TestThePythonThatIsThere(t *testing.T) {
 			step := steps(t, pinned(t, Environment{Base: "b", Conda: []string{c.spec}, Pip: []string{"x"}}).Dockerfile())[1]
 			step = strings.NewReplacer("/run/secrets/", dir+"/", "/tmp/uv", dir+"/uv", root, dir+"/aml").Replace(step)
 			command := exec.Command("/bin/sh", "-c", step)
-			command.Env = []string{"PATH=" + dir, "REAL=" + realPython(t)}
+			command.Dir, command.Env = dir, []string{"PATH=" + dir, "REAL=" + realPython(t)}
 			out, err := command.CombinedOutput()
 			if (err != nil) != (c.fails != "") || !strings.HasPrefix(string(out), c.fails) || strings.Count(c.fails, "\n") > 1 {
 				t.Fatalf("%v: %s", err, out)
@@ -221,7 +222,7 @@ $2" ;;
   ln -sf DIR/NAME "$3/bin/python"
   if [ "$3" != DIR/uv ]; then echo "NAME$without"; exit; fi
   printf '%s\n' '#!/bin/sh' 'if [ "$2" = install ]; then [ "$4" != 4.0 ]; exit; fi' '[ "$2" = find ] || exit 0' \
-    'printf "#!/bin/sh\n[ \"\$1\" = -c ] || echo uv $4\n" > DIR/found; chmod +x DIR/found; echo DIR/found' > "$3/bin/uv"
+    'printf "#!/bin/sh\n[ \"\$1\" = -c ] || echo \"uv $4\"\n" > DIR/found; chmod +x DIR/found; echo DIR/found' > "$3/bin/uv"
   chmod +x "$3/bin/uv" ;;
 esac
 `
