@@ -20,7 +20,7 @@ import (
 // pruneFlags say what is pruned.
 type pruneFlags struct {
 	unused time.Duration
-	dry    bool
+	dryRun string
 }
 
 func newPrune(o *options) *cobra.Command {
@@ -41,7 +41,12 @@ func newPrune(o *options) *cobra.Command {
 	}
 	c.Flags().DurationVar(&p.unused, "unused-for", 30*24*time.Hour, "Delete what nothing was deployed with for so long; "+
 		"1h at least")
-	c.Flags().BoolVar(&p.dry, "dry-run", false, "Print what would be deleted and delete nothing")
+	c.Flags().StringVar(&p.dryRun, "dry-run", "none", `Must be "none", or "client" (print what would be deleted and `+
+		`delete nothing)`)
+	c.Flags().Lookup("dry-run").NoOptDefVal = "client"
+	_ = c.RegisterFlagCompletionFunc("dry-run", // the only error is a second one
+		cobra.FixedCompletions([]string{"none", "client"}, cobra.ShellCompDirectiveNoFileComp))
+	c.ValidArgsFunction = cobra.NoFileCompletions
 	return c
 }
 
@@ -49,6 +54,9 @@ func (o *options) prune(ctx context.Context, p *pruneFlags) error {
 	if p.unused < time.Hour {
 		return usageError{fmt.Errorf("--unused-for %s is too short: write 1h or more, since who deploys may be about to push",
 			p.unused)}
+	}
+	if p.dryRun != "none" && p.dryRun != "client" {
+		return usageError{fmt.Errorf("dry-run %q is not known: write none or client", p.dryRun)}
 	}
 	used, err := o.digestsInUse(ctx)
 	if err != nil {
@@ -62,12 +70,12 @@ func (o *options) prune(ctx context.Context, p *pruneFlags) error {
 		_, digest, _ := strings.Cut(image, "@")
 		return used[digest]
 	}
-	gone, err := l.Prune(keep, p.unused, p.dry)
+	gone, err := l.Prune(keep, p.unused, p.dryRun == "client")
 	if err != nil {
 		return withAdvice(err)
 	}
 	deleted := "deleted"
-	if p.dry {
+	if p.dryRun == "client" {
 		deleted += " (dry run)"
 	}
 	for _, image := range gone.Images {

@@ -85,6 +85,7 @@ func TestPruneLeavesWhatARevisionHas(t *testing.T) {
 	folder := w.env["AML_LAYOUT"]
 	for _, step := range []struct{ command, out, err string }{
 		{"prune --dry-run", gone + " deleted (dry run)\n", "prune: 1 images, 0.0 MB in DIR/images\n"},
+		{"prune --dry-run=client", gone + " deleted (dry run)\n", "prune: 1 images, 0.0 MB in DIR/images\n"},
 		{"prune --unused-for 900000h", "", "prune: 0 images, 0.0 MB in DIR/images\n"},
 		{"prune", gone + " deleted\n", "prune: 1 images, 0.0 MB in DIR/images\n"},
 		{"prune", "", "prune: 0 images, 0.0 MB in DIR/images\n"},
@@ -107,6 +108,7 @@ func TestPruneRefuses(t *testing.T) {
 	for command, want := range map[string]string{
 		"prune --unused-for 5m": "error: --unused-for 5m0s is too short: write 1h or more, since who deploys may be about " +
 			"to push\n",
+		"prune --dry-run=server": "error: dry-run \"server\" is not known: write none or client\n",
 		"prune": "error: image layout DIR: it has model.txt in it and is no image layout: name an empty folder, or one " +
 			"that is not there, with AML_LAYOUT\n",
 		"prune all": "error: 1 arguments where 0 belong: write kubectl aml prune [flags]\n",
