@@ -134,17 +134,26 @@ func (l *Layout) index() (index, error) {
 	return i, nil
 }
 
+// lock keeps all others from changing index.json, in this process and in others.
+func (l *Layout) lock() (unlock func(), err error) {
+	l.changing.Lock()
+	release, err := lockedfile.MutexAt(l.path(lockFile)).Lock()
+	if err != nil {
+		l.changing.Unlock()
+		return nil, l.failed("written", err)
+	}
+	return func() { release(); l.changing.Unlock() }, nil
+}
+
 // change has do change index.json while nobody else can. What do refuses changes
 // nothing. After comes when the new one is written, before anybody else may write.
 func (l *Layout) change(do func(*index) error, after func(index) error) error {
-	l.changing.Lock()
-	defer l.changing.Unlock()
 	if err := l.prepare(); err != nil {
 		return err
 	}
-	unlock, err := lockedfile.MutexAt(l.path(lockFile)).Lock()
+	unlock, err := l.lock()
 	if err != nil {
-		return l.failed("written", err)
+		return err
 	}
 	defer unlock()
 	i, err := l.index()

@@ -66,8 +66,14 @@ func (l *Layout) manifests(r *http.Request, repo, ref string) (answer, error) {
 }
 
 // manifest answers with a manifest. Who asks for one without a tag uses it: see
-// Prune.
+// Prune, which must not come between the look and the touch. Where no lock can be
+// had, nothing can be deleted either.
 func (l *Layout) manifest(repo, ref string) (answer, error) {
+	if strings.Contains(ref, ":") {
+		if unlock, err := l.lock(); err == nil {
+			defer unlock()
+		}
+	}
 	i, err := l.index()
 	if err != nil {
 		return answer{}, err

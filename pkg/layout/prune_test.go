@@ -118,3 +118,27 @@ func TestSweepLeavesWhatIsAskedForMeanwhile(t *testing.T) {
 	l.remove(blobFolder, garbage, false)
 	equal(t, "blobs that stay", l.blobFiles(), []string{garbage[1].Name()})
 }
+
+// Whoever is told that an image is there counts on it.
+func TestAnImageIsAskedForBeforeOrAfterAPrune(t *testing.T) {
+	t.Parallel()
+	l, clock := newLayout(t)
+	image := l.pushed(t, "iris", must(random.Image(10, 1)))
+	clock.SetTime(clock.Now().Add(2 * grace))
+	found := make(chan error, 1)
+	must(l.Prune(func(string) bool {
+		go func() {
+			_, err := remote.Head(ref(image), l.remote(t)...)
+			found <- err
+		}()
+		select {
+		case err := <-found:
+			found <- err
+		case <-time.After(200 * time.Millisecond): // it waits
+		}
+		return false
+	}, 0, false))
+	if err := <-found; err == nil {
+		t.Error("an image was found that is gone")
+	}
+}
