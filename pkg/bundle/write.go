@@ -76,12 +76,14 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 	return w.to.size, nil
 }
 
-// Free refuses a file that is there already, unless it may be overwritten.
+// Free refuses a file that is there already, unless it may be overwritten, and one
+// in a folder that is not there.
 func Free(file string, overwrite bool) error {
 	info, err := os.Lstat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		_, err := os.Stat(filepath.Dir(file))
+		return unwritten(file, err)
 	case err != nil:
 		return unwritten(file, err)
 	case !overwrite:

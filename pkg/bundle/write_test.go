@@ -156,6 +156,9 @@ func TestPlacesThatCannotBeWrittenTo(t *testing.T) {
 		if _, err := Write(t.Context(), s.courier(), e, file, true); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
+		if err := Free(file, true); err == nil || err.Error() != want {
+			t.Errorf("before the images are read: got %v, want %s", err, want)
+		}
 	}
 }
 

@@ -208,6 +208,10 @@ func (o *options) portable(d deployed) chart.Values {
 		o.tell("note: the certificate in secret %s stays here: where the bundle is loaded there has to be one of that name",
 			v.TLS.ExistingSecret)
 	}
+	if d.byGateway() {
+		o.tell("note: the endpoint is behind Gateway %s: where the bundle is loaded there has to be one of that name",
+			d.gateway(d.release.Namespace))
+	}
 	if len(v.ImagePullSecrets) > 0 {
 		o.tell("note: the secrets to pull images with, %s, stay here: bundle load --values names those of the other cluster",
 			strings.Join(v.ImagePullSecrets, ", "))

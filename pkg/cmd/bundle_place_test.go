@@ -53,10 +53,20 @@ func TestABundleIsLoadedBehindAGateway(t *testing.T) {
 		}
 	}
 
-	w.fine(w.run("bundle", "create", "diabetes", "--file", "behind.tar"))
+	r := w.fine(w.run("bundle", "create", "diabetes", "--file", "behind.tar"))
+	if want := "note: the endpoint is behind Gateway models/front: where the bundle is loaded there has to be one of that name"; !strings.Contains(
+		r.err, want) {
+		t.Errorf("told %s", r.err)
+	}
 	w.elsewhere()
+	w.addGateway("10.0.0.7", 80, "True")
+	w.write("back.yaml", "routing: {gateway: {name: back}}\n")
+	r = w.run("bundle", "load", "behind.tar", "--registry", site+"/new", "--values", "back.yaml", "--wait=false")
+	if r.code != 1 || !strings.Contains(r.err, "there is no Gateway models/back") || strings.Contains(r.err, "pushing") {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
 	w.mustDeploy("blue")
-	r := w.run("bundle", "load", "behind.tar", "--registry", site, "--wait=false")
+	r = w.run("bundle", "load", "behind.tar", "--registry", site, "--wait=false")
 	if want := "error: the bundle has no router, it is of an endpoint behind a gateway: load it as another endpoint, or put " +
 		"this one behind a gateway first, with kubectl aml deploy --gateway\n"; r.code != 1 || !strings.HasSuffix(r.err, want) {
 		t.Errorf("exit code %d: %s", r.code, r.err)

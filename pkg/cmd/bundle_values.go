@@ -46,25 +46,29 @@ func inPlaceOf(now, next chart.Values) chart.Values {
 	return next
 }
 
-// admit refuses values that name other images than those of the bundle, or secrets
-// that are not there.
+// admit refuses values that name other images than those of the bundle, and what is
+// not there or cannot be done in this cluster.
 func (l *loading) admit(ctx context.Context, next chart.Values) error {
 	if next.Routing.Mode == chart.RouterMode && l.given.Routing.Mode == chart.GatewayMode {
 		return errors.New("the bundle has no router, it is of an endpoint behind a gateway: load it as another endpoint, " +
 			"or put this one behind a gateway first, with kubectl aml deploy --gateway")
 	}
-	err := onlyImages(next, l.name, l.session.Namespace, slices.Collect(maps.Values(l.at)))
-	mounted := ""
-	for _, v := range next.Versions {
-		mounted = max(mounted, v.ModelImage)
-	}
-	if err == nil && mounted != "" { // what holds for one holds for all
-		err = l.mountsImages(ctx, l.session, mounted)
-	}
-	if err != nil || next.Routing.Mode == chart.GatewayMode {
+	if err := onlyImages(next, l.name, l.session.Namespace, slices.Collect(maps.Values(l.at))); err != nil {
 		return err
 	}
-	err = l.hasSecret(ctx, next.TLS.ExistingSecret, "the endpoint speaks TLS with the certificate in it: make it with "+
+	for _, v := range next.Versions {
+		if v.ModelImage == "" {
+			continue
+		}
+		if err := l.mountsImages(ctx, l.session, v.ModelImage); err != nil {
+			return err
+		}
+		break // it is the cluster that can, or cannot
+	}
+	if next.Routing.Mode == chart.GatewayMode {
+		return l.hasGateway(ctx, l.session, deployed{values: next}.gateway(l.session.Namespace))
+	}
+	err := l.hasSecret(ctx, next.TLS.ExistingSecret, "the endpoint speaks TLS with the certificate in it: make it with "+
 		"kubectl create secret tls, or say in a file for --values what tls.existingSecret is here, \"\" for plain HTTP")
 	if err != nil {
 		return err

@@ -85,14 +85,21 @@ func (o *options) admitGateway(ctx context.Context, s *Session, p *plan, f *depl
 		return err
 	}
 	name := next.gateway(s.Namespace)
-	_, err = rollout.FindGateway(ctx, s.Kube.Discovery(), s.Dynamic, name)
-	if apierrors.IsForbidden(err) {
-		o.tell("note: whether there is a Gateway %s is not known: %v", name, err)
-		return nil
-	}
+	err = o.hasGateway(ctx, s, name)
 	if err == nil && exists && !now.byGateway() {
 		o.tell("note: from now on the endpoint is reached at Gateway %s; its Service %s goes with the router",
 			name, p.endpoint)
+	}
+	return err
+}
+
+// hasGateway refuses the name of a Gateway that is not there. Who may not look is
+// not kept from going on.
+func (o *options) hasGateway(ctx context.Context, s *Session, name rollout.GatewayName) error {
+	_, err := rollout.FindGateway(ctx, s.Kube.Discovery(), s.Dynamic, name)
+	if apierrors.IsForbidden(err) {
+		o.tell("note: whether there is a Gateway %s is not known: %v", name, err)
+		return nil
 	}
 	return err
 }
