@@ -24,6 +24,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
+	"k8s.io/utils/clock"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
@@ -235,9 +236,10 @@ func TestPartsOfKilledProcessesAreRemoved(t *testing.T) {
 	s := newShop(t)
 	dir := t.TempDir()
 	id := strings.Repeat("A", 25)
-	old := time.Now().Add(-time.Hour)
+	now := clock.RealClock{}.Now()
+	old := now.Add(-time.Hour)
 	for name, when := range map[string]time.Time{".b.tar-" + id + "1": old, ".b.tar-" + id + "2": old,
-		".b.tar-" + id + "3": time.Now(), ".b.tar-mine": old, ".c.tar-" + id + "1": old} {
+		".b.tar-" + id + "3": now, ".b.tar-mine": old, ".c.tar-" + id + "1": old} {
 		must(0, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 		must(0, os.Chtimes(filepath.Join(dir, name), when, when))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+	wall "k8s.io/utils/clock"
 )
 
 // pushed pushes an image without a tag and returns its name in the folder.
@@ -134,7 +135,7 @@ func TestAnImageIsAskedForBeforeOrAfterAPrune(t *testing.T) {
 		select {
 		case err := <-found:
 			found <- err
-		case <-time.After(200 * time.Millisecond): // it waits
+		case <-wall.RealClock{}.After(200 * time.Millisecond): // it waits
 		}
 		return false
 	}, 0, false))
