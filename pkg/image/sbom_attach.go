@@ -36,19 +36,11 @@ func (e *NoSBOMError) Error() string {
 		e.Image)
 }
 
-// AttachSBOM makes the SBOM of an image that is in a registry and attaches it to
-// it, as a referrer (OCI distribution-spec 1.1); where the registry does not know
-// of those, in the way that the specification has for it. It returns the reference
-// of what was attached. An image that has one keeps it, and nothing is sent.
-func AttachSBOM(ctx context.Context, ref string, o Options) (string, error) {
-	img, subject, err := imageOf(ctx, ref, o)
-	if err != nil {
-		return "", err
-	}
-	return attach(ctx, img, subject, o)
-}
-
-// attach is AttachSBOM for an image that may be read from elsewhere.
+// attach makes the SBOM of an image, which may be read from elsewhere, and attaches
+// it to the subject as a referrer (OCI distribution-spec 1.1); where the registry
+// does not know of those, in the way that the specification has for it. It returns
+// the reference of what was attached. A subject that has one keeps it, and nothing
+// is sent.
 func attach(ctx context.Context, img v1.Image, subject name.Digest, o Options) (string, error) {
 	there, err := attached(ctx, subject, o)
 	if err != nil || there != nil {

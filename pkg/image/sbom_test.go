@@ -177,9 +177,19 @@ func valid(t *testing.T, sbom []byte) {
 	}
 }
 
+// attachTo attaches the SBOM of an image that is in a registry.
+func attachTo(t *testing.T, ref string) string {
+	t.Helper()
+	img, subject, err := imageOf(t.Context(), ref, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return must(attach(t.Context(), img, subject, options()))
+}
+
 // oras finds what is attached, in a registry that knows of referrers and in one
 // that does not.
-func TestAttachSBOM(t *testing.T) {
+func TestAnSBOMIsAttachedOnce(t *testing.T) {
 	t.Parallel()
 	for name, knows := range map[string]bool{"referrers": true, "the fallback tag": false} {
 		t.Run(name, func(t *testing.T) {
@@ -192,8 +202,8 @@ func TestAttachSBOM(t *testing.T) {
 			_, err := AttachedSBOM(t.Context(), ref, options())
 			equal(t, "before", err, "no list of packages is attached to "+subject+
 				": make one of its layers with kubectl aml sbom "+subject)
-			first := must(AttachSBOM(t.Context(), ref, options()))
-			equal(t, "again", must(AttachSBOM(t.Context(), subject, options())), first)
+			first := attachTo(t, ref)
+			equal(t, "again", attachTo(t, subject), first)
 			text := must(AttachedSBOM(t.Context(), ref, options()))
 			equal(t, "made and attached", string(must(MakeSBOM(t.Context(), ref, options()))) == string(text), true)
 
@@ -231,7 +241,7 @@ func TestNoListIsLookedForWhereNoEnvironmentIs(t *testing.T) {
 			t.Parallel()
 			global, reg := newRegistry(t), newRegistry(t)
 			ref := global.push(t, "environments:1", must(mutate.AppendLayers(empty.Image, environmentLayers(t)...)))
-			must(AttachSBOM(t.Context(), ref, options()))
+			attachTo(t, ref)
 			version := must(Package(t.Context(), Source{Environment: ref}, reg.host+"/ml/diabetes", options())).Reference
 			reg.fail(func(w http.ResponseWriter, r *http.Request) bool {
 				refused := status > 0 && strings.HasPrefix(r.URL.Path, "/v2/ml/environments/")
