@@ -46,7 +46,7 @@ func TestComputeDeployNoticesWhoAttachedSince(t *testing.T) {
 	s.means(owner, "fab")
 	s.ok("scale", "echo", "--replicas", "2")
 	s.ok("delete", "endpoint", "echo")
-	owner.ok("compute", "detach", "-n", "fab")
+	owner.ok("compute", "detach", "-n", "fab", "--force")
 }
 
 // means makes the user's context one of a compute that somebody else attached.

@@ -154,7 +154,7 @@ func TestComputeStaleDetachIsRefused(t *testing.T) {
 	s := newSpace(t)
 	ada, bob := s.owner(), s.owner()
 	ada.ok(ada.attachArgs("lab")...)
-	bob.ok("compute", "detach", "lab")
+	bob.ok("compute", "detach", "lab", "--force")
 	bob.ok(bob.attachArgs("fab")...)
 	record := s.record()
 
@@ -166,7 +166,7 @@ func TestComputeStaleDetachIsRefused(t *testing.T) {
 		t.Errorf("show says\n%s%s", shown.out, shown.err)
 	}
 	ada.ok("compute", "detach", "lab", "--local-only")
-	bob.ok("compute", "detach", "fab")
+	bob.ok("compute", "detach", "fab", "--force")
 	s.unattached()
 }
 
@@ -185,7 +185,7 @@ func TestComputeForProductionNeedsCapacity(t *testing.T) {
 		if out := ada.ok("compute", "show", "lab").out; !strings.Contains(out, "Attached") {
 			t.Errorf("show says\n%s", out)
 		}
-		ada.ok("compute", "detach", "lab")
+		ada.ok("compute", "detach", "lab", "--force")
 		ada.has(before)
 	}
 }
@@ -228,7 +228,7 @@ func TestComputeContextIsOneMore(t *testing.T) {
 	if now := strings.TrimSpace(ada.kubectl("config", "current-context")); now != "lab" {
 		t.Errorf("the current context is %s", now)
 	}
-	ada.ok("compute", "detach", "lab")
+	ada.ok("compute", "detach", "lab", "--force")
 	s.unattached()
 }
 
