@@ -28,7 +28,7 @@ import (
 // compared, so this test does not run beside others.
 func TestEngineBuilds(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	docker, err := build.Engine(t.Context(), "")
+	docker, err := build.Engine(t.Context(), os.Getenv)
 	must(t, err)
 	before := engineImages(t)
 	t.Run("an image that can be pushed", func(t *testing.T) { engineMakesAnImage(t, docker) })

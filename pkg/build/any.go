@@ -14,7 +14,7 @@ type Open func(ctx context.Context) (Builder, error)
 
 // Any builds with the first builder that can, and calls begin with each before it
 // builds. One that is not there is passed over, and also one that says with an
-// *UnavailableError, when it is to build, that it cannot: r.Log is told of that.
+// *UnavailableError, when it is to build, that it cannot: r.Log is told of either.
 // When none can, the error has the reasons of all and is an *UnavailableError.
 // A build that fails, or that ctx ends, is no reason to try another builder.
 func Any(ctx context.Context, r Request, begin func(Builder), builders ...Open) (Result, error) {
@@ -23,7 +23,7 @@ func Any(ctx context.Context, r Request, begin func(Builder), builders ...Open) 
 	}
 	var passed error
 	for i, open := range builders {
-		result, began, err := attempt(ctx, r, begin, open)
+		result, err := attempt(ctx, r, begin, open)
 		switch {
 		case err == nil:
 			return result, nil
@@ -31,7 +31,7 @@ func Any(ctx context.Context, r Request, begin func(Builder), builders ...Open) 
 			return Result{}, fmt.Errorf("the build of %s was ended: %w", r.Name, context.Cause(ctx))
 		case !errors.As(err, new(*UnavailableError)):
 			return Result{}, err
-		case began && i+1 < len(builders):
+		case i+1 < len(builders):
 			r.log(err.Error())
 		}
 		if passed == nil {
@@ -43,12 +43,11 @@ func Any(ctx context.Context, r Request, begin func(Builder), builders ...Open) 
 	return Result{}, passed
 }
 
-func attempt(ctx context.Context, r Request, begin func(Builder), open Open) (result Result, began bool, err error) {
+func attempt(ctx context.Context, r Request, begin func(Builder), open Open) (Result, error) {
 	builder, err := open(ctx)
 	if err != nil {
-		return Result{}, false, err
+		return Result{}, err
 	}
 	begin(builder)
-	result, err = builder.Build(ctx, r)
-	return result, true, err
+	return builder.Build(ctx, r)
 }

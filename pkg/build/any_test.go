@@ -35,11 +35,12 @@ func TestAnyBuilder(t *testing.T) {
 		want, began string
 		told        string
 	}{
-		"the first that is there": {builders: []Open{absent("a"), there(made{name: "b"}), there(made{name: "c"})}, began: "b"},
+		"the first that is there": {builders: []Open{absent("a"), there(made{name: "b"}), there(made{name: "c"})}, began: "b",
+			told: "a cannot build: it is old"},
 		"one that finds out late": {builders: []Open{there(made{name: "a", err: lacks("a")}), there(made{name: "b"})},
 			began: "a b", told: "a cannot build: it is old"},
 		"none": {builders: []Open{absent("a"), there(made{name: "b", err: lacks("b")})}, began: "b",
-			want: "a cannot build: it is old; b cannot build: it is old"},
+			told: "a cannot build: it is old", want: "a cannot build: it is old; b cannot build: it is old"},
 		"no builder":           {want: "no builder for env: name one"},
 		"the only one":         {builders: []Open{absent("a")}, want: "a cannot build: it is old"},
 		"a step that fails":    {builders: []Open{there(made{name: "a", err: step}), there(made{name: "b"})}, began: "a", want: step.Error()},

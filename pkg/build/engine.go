@@ -4,7 +4,6 @@
 package build
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -27,66 +26,51 @@ import (
 // engine is Docker's engine, which has a BuildKit in it.
 type engine struct {
 	docker *client.Client
+	at     place
 	// own is set when the engine keeps images in containerd: its BuildKit can then
 	// send them, and nothing is left in the engine.
 	own bool
-	// near is set when the engine is on this machine.
-	near bool
 }
 
-// Engine builds with Docker's engine at host, such as
-// unix:///var/run/docker.sock; without one, where DOCKER_HOST says, or at the
-// usual place. The engine is asked whether it answers and has a BuildKit, and an
-// *UnavailableError tells if not.
+// Engine builds with the Docker engine that Docker's own command would call: the
+// one at DOCKER_HOST, else that of the context that DOCKER_CONTEXT names, else of
+// the one that "docker context use" has chosen, else the one at the usual place,
+// with the certificates that belong to it. A host by SSH is called with this
+// machine's ssh. The engine is asked whether it answers and has a BuildKit, and an
+// *UnavailableError tells if not, and if there is no such context.
 //
 // An engine that does not keep images in containerd has it in its store, under the
 // name kubectl-aml-build/…, while it is read. A process that is killed meanwhile
 // leaves it there, for "docker rmi": from here nobody can tell whose it is.
-func Engine(ctx context.Context, host string) (Builder, error) {
-	none := func(reason string, err error) (Builder, error) {
-		return nil, &UnavailableError{Builder: "Docker", Reason: reason, Err: err}
+func Engine(ctx context.Context, getenv func(string) string) (Builder, error) {
+	none := func(err error) (Builder, error) {
+		return nil, &UnavailableError{Builder: "Docker", Reason: oneLine(err.Error()), Err: err}
 	}
-	opts := []client.Opt{client.FromEnv}
-	if host != "" {
-		opts = append(opts, client.WithHost(host))
-	}
-	if where := cmp.Or(host, os.Getenv(client.EnvOverrideHost)); strings.HasPrefix(where, "ssh://") {
-		return none(fmt.Sprintf("%s is an address by SSH: forward the engine's socket with \"ssh -nNT -L "+
-			"/tmp/docker.sock:/var/run/docker.sock HOST\", and set DOCKER_HOST=unix:///tmp/docker.sock", where), nil)
-	}
-	docker, err := client.New(opts...)
+	at, err := locate(getenv)
 	if err != nil {
-		return none("the settings of its client are wrong: "+oneLine(err.Error())+": correct DOCKER_HOST, "+
-			"DOCKER_CERT_PATH or DOCKER_API_VERSION", err)
+		return none(err)
 	}
-	e := &engine{docker: docker, near: near(docker.DaemonHost())}
-	if reason, err := e.check(ctx); err != nil || reason != "" {
-		return none(reason, errors.Join(err, docker.Close()))
+	docker, err := at.call()
+	if err != nil {
+		return none(err)
+	}
+	e := &engine{docker: docker, at: at}
+	if reason, err := e.check(ctx); reason != "" {
+		return nil, &UnavailableError{Builder: "Docker", Reason: reason, Err: errors.Join(err, docker.Close())}
 	}
 	return e, nil
 }
 
 // check tells why the engine cannot build; nothing if it can.
 func (e *engine) check(ctx context.Context) (string, error) {
-	const patience = 15 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, e.at.patience())
 	defer cancel()
-	at := e.docker.DaemonHost()
 	if _, err := e.docker.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		switch {
-		case errors.Is(err, os.ErrPermission), strings.Contains(err.Error(), "permission denied"):
-			return "its engine at " + at + " does not let you in: join the group docker, or run this as root", err
-		case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded):
-			return "no engine answers at " + at + ": start Docker, name another with DOCKER_HOST, or build with BuildKit, " +
-				"in the cluster or with ACR Tasks", err
-		default:
-			return "its engine at " + at + " is none that builds: " + oneLine(err.Error()) + ": update Docker to 20.10 or " +
-				"later, or correct DOCKER_HOST", err
-		}
+		return e.at.unanswered(err), err
 	}
 	info, err := e.docker.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return "its engine at " + at + " does not say what it is: " + oneLine(err.Error()) + ": look at its logs", err
+		return fmt.Sprintf("its engine at %s does not say what it is: %s: look at its logs", e.at, oneLine(err.Error())), err
 	}
 	for _, status := range info.Info.DriverStatus {
 		e.own = e.own || status[0] == "driver-type" && strings.Contains(status[1], "io.containerd.snapshotter")
@@ -98,19 +82,9 @@ func (e *engine) check(ctx context.Context) (string, error) {
 	_, err = c.ListWorkers(ctx)
 	if err := errors.Join(err, c.Close()); err != nil {
 		return fmt.Sprintf("its engine at %s (%s) has no BuildKit that answers: update Docker to 20.10 or later",
-			at, info.Info.ServerVersion), err
+			e.at, info.Info.ServerVersion), err
 	}
 	return "", nil
-}
-
-// near tells whether an engine is on this machine.
-func near(host string) bool {
-	scheme, rest, _ := strings.Cut(host, "://")
-	if scheme == "unix" || scheme == "npipe" {
-		return true
-	}
-	name, _, err := net.SplitHostPort(strings.Split(rest, "/")[0])
-	return err == nil && thisMachine(name)
 }
 
 // dial reaches the engine's BuildKit through the engine's own API.
@@ -123,7 +97,7 @@ func (e *engine) dial(ctx context.Context) (*buildkit.Client, error) {
 }
 
 // Name is where the engine is.
-func (e *engine) Name() string { return "Docker's engine at " + e.docker.DaemonHost() }
+func (e *engine) Name() string { return "Docker's engine at " + e.at.String() }
 
 // Build builds in the engine.
 func (e *engine) Build(ctx context.Context, r Request) (Result, error) {
@@ -159,7 +133,7 @@ func (e *engine) build(ctx context.Context, c *buildkit.Client, r Request) (Resu
 // carry is not needed for an engine on this machine: what is localhost here, is
 // localhost there.
 func (e *engine) carry(ctx context.Context, f folder, r Request, opt *buildkit.SolveOpt) error {
-	if e.near {
+	if e.at.near() {
 		return nil
 	}
 	return carry(ctx, f, r, opt)

@@ -128,7 +128,7 @@ func (b *builderFlags) builders(o *options, r *registryFlags) []build.Open {
 	buildKit := func(ctx context.Context) (build.Builder, error) {
 		return build.BuildKit(ctx, b.address, b.certificateFolder(o))
 	}
-	docker := func(ctx context.Context) (build.Builder, error) { return build.Engine(ctx, o.Getenv("DOCKER_HOST")) }
+	docker := func(ctx context.Context) (build.Builder, error) { return build.Engine(ctx, o.Getenv) }
 	tasks := func(context.Context) (build.Builder, error) { return b.tasks(o, r) }
 	switch b.builder {
 	case builderBuildKit:

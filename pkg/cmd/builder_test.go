@@ -6,6 +6,7 @@ package cmd_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 )
@@ -56,8 +57,8 @@ func TestNothingBuilds(t *testing.T) {
 		"the one that was asked for": {args: []string{"--builder", "docker"}, want: "error: " + noDocker + "\n", code: 1},
 		"an engine that is too old":  {api: "1.38", want: "is none that builds: API version 1.38 is not supported", code: 1},
 		"an engine without BuildKit": {api: "1.41", want: "(19.03) has no BuildKit that answers: update Docker to 20.10", code: 1},
-		"an engine on another machine": {host: "ssh://me@there", code: 1,
-			want: "Docker cannot build: ssh://me@there is an address by SSH: forward the engine's socket"},
+		"an engine of no kind": {host: "gopher://there", code: 1,
+			want: "Docker cannot build: the settings of its client are wrong: invalid bind address format: gopher://there"},
 		"no builder of the name":          {args: []string{"--builder", "kaniko"}, want: `there is no builder "kaniko"`, code: 2},
 		"no address":                      {args: []string{"--builder", "buildkit"}, want: "give its address with --buildkit-address", code: 2},
 		"certificates without an address": {args: []string{"--buildkit-certificates", "c"}, want: "its address is \"\"", code: 2},
@@ -85,5 +86,34 @@ func TestNothingBuilds(t *testing.T) {
 				t.Errorf("ended with %d and told\n%s%s\nwant %d and\n%s", got.code, got.out, got.err, c.code, c.want)
 			}
 		})
+	}
+}
+
+// The engine that is asked is the one of Docker's context, and what is told of it
+// says so.
+func TestTheEngineOfAContextIsAsked(t *testing.T) {
+	t.Parallel()
+	w := needsBuilding(t)
+	delete(w.env, "DOCKER_HOST")
+	w.env["DOCKER_CONFIG"] = w.dir
+	w.write("config.json", `{"currentContext": "colima"}`)
+	const id = "f24fd3749c1368328e2b149bec149cb6795619f244c5b584e844961215dadd16"
+	if err := os.MkdirAll(w.dir+"/contexts/meta/"+id, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.write("contexts/meta/"+id+"/meta.json", `{"Name": "colima", "Endpoints": {"docker": {"Host": "unix:///none.sock"}}}`)
+	for name, c := range map[string]struct{ context, want string }{
+		"the chosen": {"", `no engine answers at unix:///none.sock of context "colima": start Docker, `},
+		"the named": {"mine", `there is no context "mine" in DIR/contexts: correct DOCKER_CONTEXT to one that "docker context ` +
+			`ls" shows`},
+	} {
+		w.env["DOCKER_CONTEXT"] = c.context
+		for builder, begins := range map[string]string{"docker": "error: ", "auto": "error: nothing here can build the environment: "} {
+			want := begins + "Docker cannot build: " + c.want
+			got := w.run("build", "--inference-config", "inferenceconfig.json", "--builder", builder)
+			if got.code != 1 || !strings.Contains(got.err, want) {
+				t.Errorf("%s: ended with %d and told\n%s\nwant\n%s", name, got.code, got.err, want)
+			}
+		}
 	}
 }
