@@ -9,16 +9,12 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
@@ -110,37 +106,16 @@ func lacks(t *testing.T, file, what string, text []byte) {
 	}
 }
 
-// On kind no registry is needed. The images are made anew for the test: a kubelet
-// that has pulled an image under one name asks for it under another one.
+// On kind no registry is needed, also where the same endpoint came through one: the
+// kubelet has pulled all of its images, under other names.
 func TestABundleIsLoadedIntoNodes(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	folder := filepath.Join(t.TempDir(), "images")
-	l, err := layout.Open(folder)
-	must(t, err)
-	own := func(image string) string {
-		ref, err := name.ParseReference(os.Getenv(image))
-		must(t, err)
-		img, err := remote.Image(ref, remote.WithContext(t.Context()))
-		must(t, err)
-		config, err := img.ConfigFile()
-		must(t, err)
-		config = config.DeepCopy()
-		config.Config.Labels = map[string]string{"of": s.namespace}
-		img, err = mutate.ConfigFile(img, config)
-		must(t, err)
-		to, err := name.NewTag(layout.Host + "/" + strings.ToLower(image) + ":1")
-		must(t, err)
-		must(t, remote.Write(to, img, remote.WithTransport(l.Transport(http.DefaultTransport))))
-		return to.Name()
-	}
-	s.env = []string{"AML_REGISTRY=", "AML_LAYOUT=" + folder, "AML_ROUTER_IMAGE=" + own("AML_ROUTER_IMAGE"),
-		"AML_LIMITER_IMAGE=" + own("AML_LIMITER_IMAGE")}
 	file := filepath.Join(t.TempDir(), "echo.tar")
-	s.echo("blue", s.namespace, "--wait=false") // the nodes do not have the router
+	s.echo("blue", s.namespace)
 	s.ok("bundle", "create", "echo", "--file", file)
 	s.ok("delete", "endpoint", "echo")
-	s.env[1] = "AML_LAYOUT=" + filepath.Join(t.TempDir(), "others")
+	s.env = []string{registryVar + "=", "AML_LAYOUT=" + filepath.Join(t.TempDir(), "images")}
 	s.ok("bundle", "load", file, "moved")
 	if got := s.ok("invoke", "moved", "-d", "{}").out; !strings.Contains(got, s.namespace) {
 		t.Errorf("answered %s", got)

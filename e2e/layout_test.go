@@ -6,13 +6,19 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
 )
 
 // With no registry named, environments, models and images are in a folder, and
@@ -131,5 +137,36 @@ func (s *space) prunes(folder string, want int) {
 	out, err := c.Output()
 	if got := strings.Count(string(out), "layout.localhost/words@sha256:"); err != nil || got != want {
 		s.t.Errorf("pruned %d images, want %d: %v\n%s", got, want, err, out)
+	}
+}
+
+// An image that a kubelet has pulled is loaded into its node all the same, and one
+// that was loaded is pulled: each runs under its own name, in whatever order.
+func TestAnImageIsPulledAndLoaded(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	none := []string{registryVar + "=", "AML_LAYOUT=" + filepath.Join(t.TempDir(), "images")}
+	images := map[string]string{} // by digest
+	deploy := func(version string, env []string, args ...string) {
+		s.env = env
+		said := s.echo(version, s.namespace, args...)
+		image := regexp.MustCompile(`image: (\S+)@(sha256:\S+) \(`).FindStringSubmatch(said.err)
+		if image == nil {
+			t.Fatalf("deploy names no image:\n%s", said.err)
+		}
+		images[image[2]] += image[1] + "\n"
+	}
+	deploy("loaded", none)
+	deploy("pulled", nil)
+	s.ok("restart", "echo", "--version-name", "loaded")
+	deploy("again", none, "--registry", layout.Host+"/again")
+	if want := fmt.Sprintf("%[1]s/echo\n%s/echo\n%[1]s/again/echo\n", layout.Host, os.Getenv(registryVar)); len(images) != 1 ||
+		!slices.Contains(slices.Collect(maps.Values(images)), want) {
+		t.Errorf("it is not one image: %v", images)
+	}
+	for _, version := range []string{"loaded", "pulled", "again"} {
+		if got := s.ok("invoke", "echo", "--version", version, "-d", "{}").out; !strings.Contains(got, s.namespace) {
+			t.Errorf("version %s answered %s", version, got)
+		}
 	}
 }

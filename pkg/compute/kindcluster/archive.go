@@ -25,6 +25,10 @@ func (p part) of(digest v1.Hash) part {
 
 func blobName(digest v1.Hash) string { return "blobs/" + digest.Algorithm + "/" + digest.Hex }
 
+// imageName names an image for containerd. The kubelet's look-up is by the very
+// text that the pod has.
+const imageName = "io.containerd.image.name"
+
 // indexOf is an index.json with one image and its name.
 func indexOf(image v1.Image, reference string) ([]byte, error) {
 	kind, err := image.MediaType()

@@ -5,21 +5,19 @@ package kindcluster
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
-	"sigs.k8s.io/kind/pkg/exec"
 )
 
 // At is the name of the cluster whose API server this machine reaches at an
@@ -66,8 +64,11 @@ type Loaded struct {
 
 // Load puts an image into every node of a cluster, under the reference by digest
 // that a pod names: the nodes never ask a registry for it. It goes as a stream,
-// to all nodes at once; nodes that have it are left alone, and of others' layers
-// only those are sent that they lack. If no node lacks the image, it is not read.
+// to all nodes at once; nodes that have all of it are left alone, and of others'
+// layers only those are sent that they lack. An image that cannot be read is no
+// error where every node has one of the name.
+//
+// In the nodes its config has one label more: see ownIdentity.
 func (c *Clusters) Load(ctx context.Context, name, reference string, read func() (v1.Image, error)) (Loaded, error) {
 	all, err := c.provider.ListInternalNodes(name)
 	if err != nil {
@@ -76,19 +77,18 @@ func (c *Clusters) Load(ctx context.Context, name, reference string, read func()
 	if len(all) == 0 {
 		return Loaded{}, fmt.Errorf("kind cluster %s has no nodes: make it anew", name)
 	}
-	pack := sync.OnceValues(func() (*archive, error) {
-		image, err := read()
-		if err != nil {
-			return nil, err
-		}
-		return newArchive(image, reference)
-	})
+	a := &archive{reference: reference}
+	if image, err := read(); err != nil {
+		a.gone = err
+	} else if err := a.pack(image); err != nil {
+		return Loaded{}, err
+	}
 	out := Loaded{Nodes: len(all)}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	for _, n := range all {
 		group.Go(func() error {
-			sent, bytes, err := load(ctx, bound{n, ctx}, reference, pack)
+			sent, bytes, err := load(ctx, bound{n, ctx}, a)
 			mu.Lock()
 			defer mu.Unlock()
 			if out.Bytes += bytes; sent {
@@ -100,60 +100,62 @@ func (c *Clusters) Load(ctx context.Context, name, reference string, read func()
 	return out, group.Wait()
 }
 
-// bound is a node whose commands end with a context: kind's own library has most
-// of them run without.
-type bound struct {
-	nodes.Node
-	ctx context.Context
+// load puts an archive into one node, and tells what kept it from that: the end of
+// all, the image, or the node.
+func load(ctx context.Context, n nodes.Node, a *archive) (sent bool, size int64, err error) {
+	sent, size, err = a.into(ctx, n)
+	if ctx.Err() != nil {
+		return sent, size, context.Cause(ctx)
+	}
+	return sent, size, cmp.Or(a.failure(), err)
 }
 
-// Command is a command that ends with the context.
-func (b bound) Command(name string, args ...string) exec.Cmd {
-	return b.CommandContext(b.ctx, name, args...)
-}
-
-// load sends an archive to one node without the blobs that it has. Those may be
+// into sends the archive to a node without the blobs that it has. Those may be
 // swept away meanwhile: then everything is sent.
-func load(ctx context.Context, n nodes.Node, reference string, pack func() (*archive, error)) (
-	sent bool, size int64, err error,
-) {
-	there, err := listed(n, "images", "name=="+reference)
-	if err != nil || slices.Contains(there, reference) {
-		return false, 0, told("look for the image in node "+n.String(), err)
-	}
-	a, err := pack()
+func (a *archive) into(ctx context.Context, n nodes.Node) (sent bool, size int64, err error) {
+	snapshotter, err := snapshotterOf(n)
 	if err != nil {
-		return false, 0, err
+		return false, 0, unreachable(n, err)
 	}
-	blobs, err := listed(n, "content")
+	if a.isIn(n, snapshotter) {
+		return false, 0, nil
+	}
+	if a.gone != nil {
+		return false, 0, a.gone
+	}
+	blobs, err := listed(n, "content", "list")
 	if err != nil {
-		return false, 0, told("look for layers in node "+n.String(), err)
+		return false, 0, unreachable(n, err)
 	}
-	size, err = a.send(n, blobs)
-	if err != nil && len(blobs) > 0 && ctx.Err() == nil && !a.failed() {
+	size, err = a.send(n, snapshotter, blobs)
+	if err != nil && len(blobs) > 0 && ctx.Err() == nil && a.failure() == nil && !isFull(err) {
 		var again int64
-		again, err = a.send(n, nil)
+		again, err = a.send(n, snapshotter, nil)
 		size += again
 	}
-	switch {
-	case ctx.Err() != nil:
-		return true, size, context.Cause(ctx)
-	case a.failed():
-		return true, size, a.err
-	}
-	return true, size, told("load the image into node "+n.String(), err)
+	return true, size, refused(n, err)
 }
 
-// listed are the names that containerd has of a kind of things.
-func listed(n nodes.Node, kind string, filters ...string) ([]string, error) {
-	args := append([]string{"--namespace=k8s.io", kind, "list", "--quiet"}, filters...)
-	return exec.OutputLines(n.Command("ctr", args...))
+// isIn tells whether a node has the image with all of its layers: one who was
+// killed may have left the name, and not what it stands for.
+func (a *archive) isIn(n nodes.Node, snapshotter string) bool {
+	wanted := "name==" + a.reference
+	if a.gone == nil {
+		wanted += ",target.digest==" + a.digest.String()
+	}
+	there, err := listed(n, "images", "check", snapshotter, wanted)
+	return err == nil && slices.Contains(there, a.reference)
 }
 
 // archive is an image as an image layout in a tar file, which is written anew for
 // each node.
 type archive struct {
-	parts []part
+	reference string
+	// digest is that of the image in the nodes.
+	digest v1.Hash
+	parts  []part
+	// gone is why there is nothing to send; nil if there is.
+	gone error
 
 	mu  sync.Mutex
 	err error // of reading the image
@@ -167,7 +169,7 @@ type part struct {
 }
 
 // send has the node import what it does not have.
-func (a *archive) send(n nodes.Node, there []string) (int64, error) {
+func (a *archive) send(n nodes.Node, snapshotter string, there []string) (int64, error) {
 	r, w := io.Pipe()
 	written := make(chan int64, 1)
 	go func() {
@@ -175,28 +177,10 @@ func (a *archive) send(n nodes.Node, there []string) (int64, error) {
 		_ = w.CloseWithError(err) // never fails
 		written <- size
 	}()
-	err := a.receive(n, r)
+	err := receive(n, snapshotter, r)
 	_ = r.CloseWithError(errors.New("nobody reads it any more")) // never fails
 	return <-written, err
 }
-
-// receive is nodeutils.LoadImageArchive without its --digests: that names the image
-// import-DATE, too, by which the kubelet then looks for it in vain.
-func (a *archive) receive(n nodes.Node, archive io.Reader) error {
-	args := []string{"--namespace=k8s.io", "images", "import", "--all-platforms"}
-	config, err := exec.Output(n.Command("containerd", "config", "dump"))
-	if err != nil {
-		return err
-	}
-	if m := snapshotter.FindSubmatch(config); m != nil {
-		args = append(args, "--snapshotter="+string(m[1]))
-	}
-	return n.Command("ctr", append(args, "-")...).SetStdin(archive).Run()
-}
-
-// snapshotter is what unpacks images: the kubelet's plugin comes first in what
-// containerd says of itself, and others leave it empty.
-var snapshotter = regexp.MustCompile(`(?m)^\s*snapshotter = ["']([^"']+)["']`)
 
 func (a *archive) write(to io.Writer, there []string) (int64, error) {
 	out := tar.NewWriter(to)
@@ -247,45 +231,45 @@ func (a *archive) fail(err error) error {
 	return err
 }
 
-func (a *archive) failed() bool {
+func (a *archive) failure() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.err != nil
+	return a.err
 }
 
-// imageName names an image for containerd. The kubelet's look-up is by the very
-// text that the pod has.
-const imageName = "io.containerd.image.name"
-
-func newArchive(image v1.Image, reference string) (*archive, error) {
-	if !strings.Contains(reference, "@sha256:") {
-		return nil, fmt.Errorf("image %q has no digest", reference)
-	}
-	a := &archive{}
-	index, err := indexOf(image, reference)
+// pack makes an archive of an image.
+func (a *archive) pack(image v1.Image) error {
+	own, err := ownIdentity(image, a.reference)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	index, err := indexOf(own, a.reference)
+	if err != nil {
+		return err
 	}
 	a.parts = append(a.parts, text("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)), text("index.json", index))
 	for _, read := range []struct {
 		digest func() (v1.Hash, error)
 		bytes  func() ([]byte, error)
-	}{{image.Digest, image.RawManifest}, {image.ConfigName, image.RawConfigFile}} {
+	}{{own.Digest, own.RawManifest}, {own.ConfigName, own.RawConfigFile}} {
 		digest, err := read.digest()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		content, err := read.bytes()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		a.parts = append(a.parts, text(blobName(digest), content).of(digest))
 	}
+	if a.digest, err = own.Digest(); err != nil {
+		return err
+	}
 	layers, err := image.Layers()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a, a.layers(layers)
+	return a.layers(layers)
 }
 
 func (a *archive) layers(layers []v1.Layer) error {
