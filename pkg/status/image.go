@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -58,6 +59,26 @@ func stripPullPrefix(message string) string {
 		}
 		message = rest
 	}
+}
+
+// mentions tells whether words are about an image, and not about one whose name
+// begins or ends the same.
+func mentions(words, image string) bool {
+	for name := range strings.FieldsFuncSeq(words, isOutsideNames) {
+		if shortName(strings.TrimRight(name, ":.")) == shortName(image) {
+			return true
+		}
+	}
+	return false
+}
+
+func isOutsideNames(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-/:@", r)
+}
+
+// shortName is the name of an image without what runtimes write out.
+func shortName(image string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(image, "docker.io/"), "library/"), ":latest")
 }
 
 // pulling tells whether the kubelet has begun to pull the image and not ended.

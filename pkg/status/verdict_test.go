@@ -65,6 +65,9 @@ func TestVersionVerdict(t *testing.T) {
 		"volume-not-found": {Failed, "ImagePullBackOff", "pod green-a: image registry.example/green@sha256:0 of volume models " +
 			`cannot be pulled: failed to pull and unpack image "registry.example/green@sha256:0": failed to resolve reference ` +
 			`"registry.example/green@sha256:0": registry.example/green@sha256:0: not found`},
+		"volume-like-image": {Failed, "ImagePullBackOff", "pod green-a: image registry.example/green:10 of volume models " +
+			`cannot be pulled: failed to pull and unpack image "registry.example/green:10": registry.example/green:10: not found`},
+		"volume-like-volume": {Progressing, "Pulling", none + "pulling image registry.example/model:10 of volume second"},
 		"volume-no-folder": {Failed, "CreateContainerError", "pod green-a: container scoring cannot be created: " +
 			`failed to mount image volume: ImageVolumeMountFailed: failed to ensure image subpath "models" in "/run/0": ` +
 			"openat models: no such file or directory"},

@@ -14,11 +14,11 @@ import (
 // volume returns the image that the container mounts and that the kubelet's words
 // are about. The kubelet pulls it, too, for a container that is still to be made.
 func (c container) volume(words string) (corev1.Volume, bool) {
-	if strings.Contains(words, c.spec.Image) {
+	if mentions(words, c.spec.Image) {
 		return corev1.Volume{}, false
 	}
 	for _, v := range c.volumes() {
-		if strings.Contains(words, v.Image.Reference) {
+		if mentions(words, v.Image.Reference) {
 			return v, true
 		}
 	}
@@ -69,7 +69,7 @@ func (p podView) pullingVolume() (Verdict, bool) {
 			continue
 		}
 		for _, event := range p.events {
-			isOfVolume := event.InvolvedObject.FieldPath == "" && strings.Contains(event.Message, v.Image.Reference)
+			isOfVolume := event.InvolvedObject.FieldPath == "" && mentions(event.Message, v.Image.Reference)
 			if !isOfVolume || !slices.Contains([]string{"Pulling", "Pulled", "Failed"}, event.Reason) {
 				continue
 			}
