@@ -179,6 +179,9 @@ func (o *options) endpointToBundle(
 	if err != nil {
 		return bundle.Endpoint{}, err
 	}
+	if d.byGateway() {
+		names = append(names, o.spareRouter(ctx, values.Router.Image, courier)...)
+	}
 	gathered, err := bundle.Gather(ctx, courier, names, platform)
 	if err != nil {
 		return bundle.Endpoint{}, err
@@ -194,6 +197,16 @@ func (o *options) endpointToBundle(
 	}
 	text, err := yaml.Marshal(tree)
 	return bundle.Endpoint{Name: d.Name, Chart: packed, Values: text, Images: gathered}, err
+}
+
+// spareRouter is the router's image for an endpoint behind a Gateway, which no
+// object names: at the other place it may be taken off its Gateway.
+func (o *options) spareRouter(ctx context.Context, router string, courier *image.Courier) []string {
+	if _, err := courier.Manifest(ctx, router); err != nil {
+		o.tell("note: the router's image is not in the bundle, so that the endpoint has to stay behind a Gateway: %v", err)
+		return nil
+	}
+	return []string{router}
 }
 
 // portable are the values in force without what is only true in this cluster, of

@@ -66,7 +66,41 @@ func TestABundleIsLoadedBehindAGateway(t *testing.T) {
 		t.Errorf("exit code %d: %s", r.code, r.err)
 	}
 	w.mustDeploy("blue")
-	r = w.run("bundle", "load", "behind.tar", "--registry", site, "--wait=false")
+	w.fine(w.run("bundle", "load", "behind.tar", "--registry", site, "--wait=false"))
+	if values := w.values("diabetes"); !strings.Contains(values, "mode: router\n") || strings.Contains(values, w.registry) {
+		t.Errorf("loaded in place of an endpoint with a router:\n%s", values)
+	}
+}
+
+// An endpoint behind a Gateway that came in a bundle gets its router from there, if
+// it was to be had.
+func TestABundleHasARouterToGoBackTo(t *testing.T) {
+	t.Parallel()
+	w, site := packed(t)
+	w.elsewhere()
+	w.addGateway("10.0.0.7", 80, "True")
+	w.runs("blue")
+	w.mustDeploy("blue", "--deploy-config", "open.json", "--gateway", "front")
+	w.fine(w.run("bundle", "create", "diabetes", "--file", "behind.tar"))
+	if r := w.fine(w.run("bundle", "show", "behind.tar")); strings.Count(r.out, " router ") != 1 {
+		t.Errorf("it shows\n%s", r.out)
+	}
+	w.env["AML_ROUTER_IMAGE"] = ""
+	w.mustDeploy("blue", "--router-image", w.registry+"/gone:1")
+	r := w.fine(w.run("bundle", "create", "diabetes", "--file", "without.tar"))
+	if want := "note: the router's image is not in the bundle, so that the endpoint has to stay behind a Gateway: "; strings.Count(
+		r.err, want) != 1 {
+		t.Errorf("told %s", r.err)
+	}
+
+	w.fine(w.run("delete", "endpoint", "diabetes"))
+	w.fine(w.run("bundle", "load", "behind.tar", "--registry", site, "--wait=false"))
+	w.mustDeploy("blue", "--gateway", "none", "--wait=false")
+	if values := w.values("diabetes"); !strings.Contains(values, "image: "+site+"/envoy@sha256:") ||
+		!strings.Contains(values, "mode: router\n") {
+		t.Errorf("without the Gateway it is\n%s", values)
+	}
+	r = w.run("bundle", "load", "without.tar", "--registry", site, "--wait=false")
 	if want := "error: the bundle has no router, it is of an endpoint behind a gateway: load it as another endpoint, or put " +
 		"this one behind a gateway first, with kubectl aml deploy --gateway\n"; r.code != 1 || !strings.HasSuffix(r.err, want) {
 		t.Errorf("exit code %d: %s", r.code, r.err)

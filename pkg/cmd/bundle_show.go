@@ -99,10 +99,7 @@ func shortDigest(ref string, format printer.Format) string {
 
 func shownOf(b *bundle.Bundle, values chart.Values) bundleShown {
 	s := bundleShown{Endpoint: b.Endpoint, Chart: b.Chart, Size: b.Size}
-	uses := map[string][]string{}
-	if values.Routing.Mode == chart.RouterMode {
-		uses[values.Router.Image] = append(uses[values.Router.Image], "router")
-	}
+	uses := map[string][]string{values.Router.Image: {"router"}}
 	uses[values.Limiter.Image] = append(uses[values.Limiter.Image], "limiter")
 	for _, name := range slices.Sorted(maps.Keys(values.Versions)) {
 		v := values.Versions[name]

@@ -49,11 +49,12 @@ func inPlaceOf(now, next chart.Values) chart.Values {
 // admit refuses values that name other images than those of the bundle, and what is
 // not there or cannot be done in this cluster.
 func (l *loading) admit(ctx context.Context, next chart.Values) error {
-	if next.Routing.Mode == chart.RouterMode && l.given.Routing.Mode == chart.GatewayMode {
+	images := slices.Collect(maps.Values(l.at))
+	if next.Routing.Mode == chart.RouterMode && !slices.Contains(images, l.given.Router.Image) {
 		return errors.New("the bundle has no router, it is of an endpoint behind a gateway: load it as another endpoint, " +
 			"or put this one behind a gateway first, with kubectl aml deploy --gateway")
 	}
-	if err := onlyImages(next, l.name, l.session.Namespace, slices.Collect(maps.Values(l.at))); err != nil {
+	if err := onlyImages(next, l.name, l.session.Namespace, images); err != nil {
 		return err
 	}
 	for _, v := range next.Versions {
