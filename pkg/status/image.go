@@ -13,13 +13,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// loadedHost begins the names of images that are loaded into nodes out of a folder
+// (layout.Host). No node can pull one.
+const loadedHost = "layout.localhost/"
+
 // pullIsHopeless tells whether trying to pull the image again is no use. A back-off
 // is, unless its words are those of something that passes; a first failure is
 // only if its words are definitive.
 func (c container) pullIsHopeless(waiting *corev1.ContainerStateWaiting) bool {
 	words := strings.ToLower(c.pullWords(waiting))
-	if containsAny(words, "not found", "manifest unknown", "does not exist", "unauthorized", "denied", "forbidden",
-		"authorization failed", "no match for platform", "no such host") {
+	image, _ := c.unpulled(waiting)
+	if strings.HasPrefix(image, loadedHost) || containsAny(words, "not found", "manifest unknown", "does not exist",
+		"unauthorized", "denied", "forbidden", "authorization failed", "no match for platform", "no such host") {
 		return true
 	}
 	passes := containsAny(words, "timeout", "timed out", "deadline exceeded", "connection refused", "connection reset",
@@ -29,11 +34,20 @@ func (c container) pullIsHopeless(waiting *corev1.ContainerStateWaiting) bool {
 }
 
 func (c container) pullMessage(waiting *corev1.ContainerStateWaiting) string {
-	clause := fmt.Sprintf("image %s of container %s cannot be pulled", c.spec.Image, c.spec.Name)
-	if v, ok := c.volume(waiting.Message); ok {
-		clause = fmt.Sprintf("image %s of volume %s cannot be pulled", v.Image.Reference, v.Name)
+	image, of := c.unpulled(waiting)
+	if strings.HasPrefix(image, loadedHost) { // what the kubelet says is about a registry that is none
+		return fmt.Sprintf("image %s of %s is not to be had from its node, and is in no registry: load it again, with "+
+			"kubectl aml deploy or bundle load", image, of)
 	}
-	return sentence(clause, c.pullWords(waiting))
+	return sentence(fmt.Sprintf("image %s of %s cannot be pulled", image, of), c.pullWords(waiting))
+}
+
+// unpulled is the image that the kubelet's words are about, and what it is of.
+func (c container) unpulled(waiting *corev1.ContainerStateWaiting) (image, of string) {
+	if v, ok := c.volume(waiting.Message); ok {
+		return v.Image.Reference, "volume " + v.Name
+	}
+	return c.spec.Image, "container " + c.spec.Name
 }
 
 // pullWords are the kubelet's words without what it puts before them. Kubelets

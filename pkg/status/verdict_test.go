@@ -55,6 +55,8 @@ func TestVersionVerdict(t *testing.T) {
 			`cannot be pulled: failed to do request: Head "https://registry.example/v2/green": ` +
 			"dial tcp 10.0.0.1:443: i/o timeout (it is tried again)"},
 		"pull-unknown-cause": {Failed, "ImagePullBackOff", missing + "failed to unpack: no space left on device"},
+		"pull-loaded": {Failed, "ImagePullBackOff", "pod green-a: image layout.localhost/green@sha256:0 of container scoring " +
+			"is not to be had from its node, and is in no registry: load it again, with kubectl aml deploy or bundle load"},
 		"pull-old-kubelet": {Failed, "ImagePullBackOff",
 			missing + "pull access denied, repository does not exist"},
 		"invalid-image-name": {Failed, "InvalidImageName", missing +
