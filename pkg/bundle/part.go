@@ -5,10 +5,11 @@ package bundle
 
 import (
 	"crypto/rand"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
-	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -20,46 +21,71 @@ type part struct {
 	lock *flock.Flock
 }
 
-// settled is how old a part is that has been locked, if it ever will be.
-const settled = time.Minute
-
 // newPart makes one for file, and removes those of processes that were killed.
 func newPart(file string) (part, error) {
-	prefix := "." + filepath.Base(file) + "-"
-	name := filepath.Join(filepath.Dir(file), prefix+rand.Text())
-	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return part{}, err
+	dir, prefix := filepath.Dir(file), "."+filepath.Base(file)+"-"
+	for {
+		id := rand.Text()
+		p, err := openPart(filepath.Join(dir, prefix+id))
+		if err != nil {
+			return part{}, err
+		}
+		if p.keeps() {
+			sweep(dir, prefix, len(id))
+			return p, nil
+		}
+		_ = p.Close() // it is gone
 	}
-	p := part{out, lockOf(name)}
-	_, _ = p.lock.TryLock() // where nothing can be locked, nothing is removed
-	p.sweep(prefix)
-	return p, nil
+}
+
+func openPart(name string) (part, error) {
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return part{out, lockOf(name)}, err
 }
 
 func lockOf(file string) *flock.Flock { return flock.New(file, flock.SetFlag(os.O_RDONLY)) }
 
-// sweep removes the other parts that nobody has locked. Ages are measured against
-// this one, so that no clocks are compared.
-func (p part) sweep(prefix string) {
-	now, err := p.Stat()
-	dir := filepath.Dir(p.Name())
-	entries, listErr := os.ReadDir(dir)
-	if err != nil || listErr != nil {
-		return
+// lockless tells whether a lock would keep its own process from writing. There, what
+// is open cannot be removed anyway.
+func lockless() bool { return runtime.GOOS == "windows" }
+
+// keeps locks the part, and tells whether it is still there: another process may have
+// taken it for one that was left, in the moment before. Where nothing can be locked,
+// nothing is removed.
+func (p part) keeps() bool {
+	if lockless() {
+		return true
+	}
+	locked, err := p.lock.TryLock()
+	is, isErr := p.Stat()
+	there, thereErr := os.Lstat(p.Name())
+	return (locked || err != nil) && isErr == nil && thereErr == nil && os.SameFile(is, there)
+}
+
+// sweep removes the parts that nobody has locked.
+func sweep(dir, prefix string, random int) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // who wants to write there is told
 	}
 	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || !strings.HasPrefix(e.Name(), prefix) ||
-			len(e.Name()) != len(filepath.Base(p.Name())) || now.ModTime().Sub(info.ModTime()) < settled {
-			continue
+		if id, ok := strings.CutPrefix(e.Name(), prefix); ok && len(id) == random && e.Type()&fs.ModeType == 0 {
+			removeLeft(filepath.Join(dir, e.Name()))
 		}
-		lock := lockOf(filepath.Join(dir, e.Name()))
-		if free, err := lock.TryLock(); err == nil && free {
-			_ = os.Remove(lock.Path()) // or the next one does
-		}
-		_ = lock.Close()
 	}
+}
+
+// removeLeft removes a part whose process is gone. If it cannot, the next one tries.
+func removeLeft(name string) {
+	if lockless() {
+		_ = os.Remove(name)
+		return
+	}
+	lock := lockOf(name)
+	if free, err := lock.TryLock(); err == nil && free {
+		_ = os.Remove(name)
+	}
+	_ = lock.Close()
 }
 
 // Close closes the file and lets go of it.

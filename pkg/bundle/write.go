@@ -99,8 +99,8 @@ func appear(part, file string, overwrite bool) error {
 	if err := Free(file, overwrite); err != nil {
 		return err
 	}
-	if err := os.Rename(part, file); err != nil {
-		return unwritten(file, err)
+	if err := rename(part, file, overwrite); err != nil {
+		return err
 	}
 	folder, err := os.Open(filepath.Dir(file))
 	if err != nil {
@@ -110,8 +110,25 @@ func appear(part, file string, overwrite bool) error {
 	return folder.Close()
 }
 
+// rename replaces no file unless it may, also if that file came this very moment:
+// there is no link to a name that is taken, while a file that is renamed takes it.
+func rename(part, file string, overwrite bool) error {
+	if !overwrite {
+		err := os.Link(part, file)
+		if err == nil {
+			_ = os.Remove(part) // the next one does, if it stays
+			return nil
+		}
+		if err := Free(file, false); err != nil {
+			return err
+		} // a file system without links
+	}
+	return unwritten(file, os.Rename(part, file))
+}
+
 func unwritten(file string, err error) error {
 	var path *fs.PathError
+	var link *os.LinkError
 	switch {
 	case err == nil:
 		return nil
@@ -121,6 +138,8 @@ func unwritten(file string, err error) error {
 		return fmt.Errorf("%s cannot be written: the file system takes no file as large: name one on another disk", file)
 	case errors.As(err, &path):
 		err = path.Err
+	case errors.As(err, &link):
+		err = link.Err
 	}
 	return fmt.Errorf("%s cannot be written: %w", file, err)
 }

@@ -20,11 +20,9 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
-	"k8s.io/utils/clock"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
@@ -230,19 +228,17 @@ func TestABlobIsNotOpenedForEver(t *testing.T) {
 	}
 }
 
-// What a killed process left beside the file goes with the next one that writes it.
+// What a killed process left beside the file goes with the next one that writes it,
+// also if that comes at once.
 func TestPartsOfKilledProcessesAreRemoved(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	dir := t.TempDir()
 	id := strings.Repeat("A", 25)
-	now := clock.RealClock{}.Now()
-	old := now.Add(-time.Hour)
-	for name, when := range map[string]time.Time{".b.tar-" + id + "1": old, ".b.tar-" + id + "2": old,
-		".b.tar-" + id + "3": now, ".b.tar-mine": old, ".c.tar-" + id + "1": old} {
+	for _, name := range []string{".b.tar-" + id + "1", ".b.tar-" + id + "2", ".b.tar-mine", ".c.tar-" + id + "1"} {
 		must(0, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
-		must(0, os.Chtimes(filepath.Join(dir, name), when, when))
 	}
+	must(0, os.Mkdir(filepath.Join(dir, ".b.tar-"+id+"3"), 0o700))
 	lock := lockOf(filepath.Join(dir, ".b.tar-"+id+"2"))
 	if !must(lock.TryLock()) {
 		t.Fatal("cannot lock")
@@ -256,5 +252,62 @@ func TestPartsOfKilledProcessesAreRemoved(t *testing.T) {
 	want := []string{".b.tar-" + id + "2", ".b.tar-" + id + "3", ".b.tar-mine", ".c.tar-" + id + "1", "b.tar"}
 	if !slices.Equal(left, want) {
 		t.Errorf("there are %q, want %q", left, want)
+	}
+}
+
+// Who finds a part before it is locked takes it for one that was left: then it is made
+// again, under another name.
+func TestAPartThatWasTakenAwayIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := must(openPart(filepath.Join(dir, ".b.tar-x")))
+	removeLeft(p.Name())
+	if p.keeps() {
+		t.Error("it is not there, and is kept")
+	}
+	must(0, p.Close())
+	p = must(openPart(filepath.Join(dir, ".b.tar-x")))
+	held := lockOf(p.Name())
+	must(held.TryLock())
+	if p.keeps() {
+		t.Error("another process is about to remove it, and it is kept")
+	}
+	must(0, errors.Join(held.Close(), p.Close()))
+	p = must(openPart(filepath.Join(dir, ".b.tar-y")))
+	if !p.keeps() {
+		t.Error("it is not kept")
+	}
+	if removeLeft(p.Name()); !p.keeps() {
+		t.Error("it went while its process lives")
+	}
+	must(0, p.Close())
+}
+
+// Of several who write the same file at once, one does, and the others are told.
+func TestTwoFilesOfOneName(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for round := range 100 {
+		file := filepath.Join(dir, strconv.Itoa(round))
+		var writers sync.WaitGroup
+		var mu sync.Mutex
+		refused := 0
+		for writer := range 4 {
+			part := fmt.Sprintf("%s-%d", file, writer)
+			must(0, os.WriteFile(part, nil, 0o600))
+			writers.Go(func() {
+				if err := appear(part, file, false); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					if refused++; err.Error() != file+" is there already: move it away, or give --overwrite" {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		writers.Wait()
+		if refused != 3 {
+			t.Fatalf("%d of 4 were refused", refused)
+		}
 	}
 }
