@@ -180,7 +180,7 @@ func TestWhatIsBundledComesOutElsewhere(t *testing.T) {
 	if b.Endpoint != "diabetes" || string(b.Values) != "purpose: DevTest\n" || b.Chart != must(chart.Pack()).Version {
 		t.Errorf("got endpoint %q, chart %q, values %q", b.Endpoint, b.Chart, b.Values)
 	}
-	if err := b.Verify(t.Context()); err != nil {
+	if err := b.Verify(t.Context(), io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	other := newShop(t)

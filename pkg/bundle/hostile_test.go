@@ -245,7 +245,7 @@ func TestALayerThatWasChangedIsTold(t *testing.T) {
 	must(0, os.WriteFile(file, tarOf(all), 0o600))
 	b := opened(t, file)
 	want := file + ": blob " + m.Layers[1].Digest.String() + " of " + names[0] + " is not what its digest says: " + copyAgain
-	if err := b.Verify(t.Context()); err == nil || err.Error() != want {
+	if err := b.Verify(t.Context(), io.Discard); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -265,7 +265,7 @@ func TestARepackedBundleIsRead(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "b.tar")
 	must(0, os.WriteFile(file, tarOf(again), 0o600))
-	if err := opened(t, file).Verify(t.Context()); err != nil {
+	if err := opened(t, file).Verify(t.Context(), io.Discard); err != nil {
 		t.Error(err)
 	}
 }
@@ -323,7 +323,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		defer func() { _ = b.Close() }()
-		if b.Endpoint == "" || b.Verify(t.Context()) == nil && len(b.named) != len(b.blobs) {
+		if b.Endpoint == "" || b.Verify(t.Context(), io.Discard) == nil && len(b.named) != len(b.blobs) {
 			t.Errorf("read as %+v", b)
 		}
 	})

@@ -293,14 +293,15 @@ func (b *Bundle) changed(digest v1.Hash, of string) error {
 }
 
 // Verify reads the whole file and refuses, as a *FileError, a blob that is not what
-// its digest says. The error names the image. It ends with ctx.
-func (b *Bundle) Verify(ctx context.Context) error {
+// its digest says. The error names the image. What was read is written to progress.
+// It ends with ctx.
+func (b *Bundle) Verify(ctx context.Context, progress io.Writer) error {
 	inOrder := slices.SortedFunc(maps.Keys(b.named), func(a, c v1.Hash) int {
 		return cmp.Compare(b.blobs[a].offset, b.blobs[c].offset)
 	})
 	for _, digest := range inOrder {
 		of := b.named[digest]
-		got, _, err := v1.SHA256(during{ctx, b.reader(digest)})
+		got, _, err := v1.SHA256(io.TeeReader(during{ctx, b.reader(digest)}, progress))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -57,7 +57,7 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 	if err != nil {
 		return 0, unwritten(file, err)
 	}
-	w := &writing{ctx: ctx, courier: c, to: &sink{w: out}}
+	w := &writing{ctx: ctx, courier: c, to: &sink{w: out}, progress: c.Meter("writing "+filepath.Base(file), total(pieces))}
 	err = w.all(index, pieces)
 	if w.to.err != nil {
 		err = unwritten(file, w.to.err)
@@ -218,6 +218,16 @@ type writing struct {
 	ctx     context.Context
 	courier *image.Courier
 	to      *sink
+	// progress counts what is in blobs.
+	progress io.Writer
+}
+
+func total(pieces map[v1.Hash]piece) int64 {
+	var all int64
+	for _, p := range pieces {
+		all += p.size
+	}
+	return all
 }
 
 // all writes the file. Its order is fixed: what says what is in it comes first.
@@ -254,6 +264,7 @@ func put(out *tar.Writer, name string, content []byte) error {
 func (w *writing) blob(out *tar.Writer, digest v1.Hash, p piece) error {
 	name := blobFolder + digest.Hex
 	if p.raw != nil {
+		_, _ = w.progress.Write(p.raw) // never an error
 		return put(out, name, p.raw)
 	}
 	if err := out.WriteHeader(header(name, p.size)); err != nil {
@@ -262,7 +273,7 @@ func (w *writing) blob(out *tar.Writer, digest v1.Hash, p piece) error {
 	from := &steady{ctx: w.ctx, open: func() (io.ReadCloser, error) { return w.courier.Blob(w.ctx, p.from, digest) }}
 	defer from.close()
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(out, sum), io.LimitReader(from, p.size+1))
+	n, err := io.Copy(io.MultiWriter(out, sum, w.progress), io.LimitReader(from, p.size+1))
 	switch {
 	case errors.Is(err, tar.ErrWriteTooLong), err == nil && n != p.size:
 		return fmt.Errorf("cannot read %s: blob %s has another size than its manifest says: push the image anew", p.from,

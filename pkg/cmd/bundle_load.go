@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -89,10 +90,14 @@ func (o *options) bundleLoad(ctx context.Context, file, name string, f *bundleLo
 		return err
 	}
 	o.tell("bundle: checking %s", megabytes(b.Size))
-	if err := b.Verify(ctx); err != nil {
+	access, err := f.access(o, "bundle")
+	if err != nil {
 		return err
 	}
-	l, err := o.loadingOf(ctx, b, name, f)
+	if err := b.Verify(ctx, access.Meter("checking "+filepath.Base(file), b.Size)); err != nil {
+		return err
+	}
+	l, err := o.loadingOf(ctx, b, name, f, access)
 	if err != nil {
 		return err
 	}
@@ -137,9 +142,9 @@ type loading struct {
 
 // loadingOf reads what is to be deployed, without a cluster.
 func (o *options) loadingOf(
-	ctx context.Context, b *bundle.Bundle, name string, f *bundleLoadFlags,
+	ctx context.Context, b *bundle.Bundle, name string, f *bundleLoadFlags, access image.Options,
 ) (*loading, error) {
-	l := &loading{flags: f, bundle: b, deployment: deployment{plan: &plan{}, placeFlags: f.placeFlags}}
+	l := &loading{flags: f, bundle: b, access: access, deployment: deployment{plan: &plan{}, placeFlags: f.placeFlags}}
 	l.options, l.name = o, name
 	packed, err := chart.Pack()
 	if err != nil {
@@ -161,9 +166,6 @@ func (o *options) loadingOf(
 		if l.overlay, err = o.valuesFile(f.values); err != nil {
 			return nil, err
 		}
-	}
-	if l.access, err = f.access(o, "bundle"); err != nil {
-		return nil, err
 	}
 	l.courier, err = image.NewCourier(ctx, l.access)
 	return l, err

@@ -25,6 +25,8 @@ type progress struct {
 	doing string
 	last  time.Time
 	bytes int64
+	// total is how many there will be; 0 is unknown.
+	total int64
 }
 
 // begin logs what begins. From then on, what is sent is a part of that.
@@ -42,8 +44,33 @@ func (p *progress) add(n int) {
 	p.bytes += int64(n)
 	if p.doing != "" && p.clock.Since(p.last) >= tellEvery {
 		p.last = p.clock.Now()
-		p.log(fmt.Sprintf("%s: %.1f MB sent", p.doing, float64(p.bytes)/1e6))
+		p.log(p.doing + ": " + p.soFar())
 	}
+}
+
+func (p *progress) soFar() string {
+	if p.total > 0 {
+		return fmt.Sprintf("%.1f of %.1f MB", float64(p.bytes)/1e6, float64(p.total)/1e6)
+	}
+	return fmt.Sprintf("%.1f MB sent", float64(p.bytes)/1e6)
+}
+
+// Meter counts the bytes that are written to it, of so many in all. The first line is
+// logged after a few seconds, and then one every few: what is quick says nothing.
+func (o Options) Meter(doing string, total int64) io.Writer {
+	now := o.clock()
+	return meter{&progress{clock: now, log: o.log, doing: doing, last: now.Now(), total: total}}
+}
+
+// Meter is as that of Options.
+func (c *Courier) Meter(doing string, total int64) io.Writer { return c.o.Meter(doing, total) }
+
+type meter struct{ *progress }
+
+// Write counts and keeps nothing.
+func (m meter) Write(p []byte) (int, error) {
+	m.add(len(p))
+	return len(p), nil
 }
 
 // counted is r with a body that counts itself as it is sent.
