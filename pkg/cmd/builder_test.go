@@ -39,6 +39,31 @@ func docker(t *testing.T, api string) string {
 	return "tcp://" + strings.TrimPrefix(server.URL, "http://")
 }
 
+// A model that is nowhere is told of before an environment is built for it.
+func TestAMissingModelIsToldBeforeTheBuild(t *testing.T) {
+	t.Parallel()
+	w := needsBuilding(t)
+	delete(w.env, "AML_ENVIRONMENT_IMAGE")
+	const config = "--inference-config inferenceconfig.json"
+	for name, c := range map[string]struct{ command, want string }{
+		"a deployment": {"deploy iris -m nope.pkl " + config, `no model "nope.pkl" is registered in REGISTRY: ` +
+			"correct the name, or register it; nor is there a file or folder DIR/nope.pkl"},
+		"a dry run": {"deploy iris -m nope.pkl --dry-run client " + config, `no model "nope.pkl" is registered in REGISTRY: ` +
+			"correct the name, or register it; nor is there a file or folder DIR/nope.pkl"},
+		"a package": {"model package -m nope:2 -ic inferenceconfig.json", `no model "nope" is registered in REGISTRY: ` +
+			"correct the name, or register it"},
+		"a folder of a build": {"model package -m nope.pkl --output-path context -ic inferenceconfig.json",
+			`no model "nope.pkl" is registered in REGISTRY: correct the name, or register it; nor is there a file or folder ` +
+				"DIR/nope.pkl"},
+	} {
+		r := w.run(strings.Fields(c.command)...)
+		_, told, _ := strings.Cut(r.err, "error: ")
+		if r.code != 1 || told != c.want+"\n" {
+			t.Errorf("%s: exit code %d\n%s\nwant\n%s", name, r.code, r.err, c.want)
+		}
+	}
+}
+
 // Whoever has nothing that builds is told why, and what would.
 func TestNothingBuilds(t *testing.T) {
 	t.Parallel()

@@ -114,7 +114,8 @@ func (s site) request(p environment.Pinned) (build.Request, error) {
 func unbuilt(repository string) string { return repository + "@sha256:" + strings.Repeat("0", 64) }
 
 // environmentImage is the image that the layers are put on. In a dry run nothing
-// is built, and it is empty if something would be.
+// is built, and it is empty if something would be. A model that is nowhere is told
+// of before anybody waits for a build.
 func (o *options) environmentImage(ctx context.Context, p *plan, f *sourceFlags, dry bool) (string, error) {
 	if p.environment == nil {
 		return p.source.Environment, nil
@@ -122,6 +123,11 @@ func (o *options) environmentImage(ctx context.Context, p *plan, f *sourceFlags,
 	s, err := o.site(f, *p.environment)
 	if err != nil {
 		return "", err
+	}
+	quiet := s.access
+	quiet.Log = nil
+	if _, err := p.source.Resolve(ctx, quiet); err != nil {
+		return "", o.noModel(err)
 	}
 	pinned, err := s.pin(ctx, *p.environment)
 	if err != nil {

@@ -160,7 +160,7 @@ func (o *options) packageOf(ctx context.Context, work *plan, p *packageFlags) (p
 			o.tell("note: the Dockerfile begins with an image in %s, which docker build does not find: name a registry with "+
 				"--registry or AML_REGISTRY", o.imageFolder())
 		}
-		return packaged{Location: o.path(p.outputPath), Environment: made.Environment, Models: made.Models}, err
+		return packaged{Location: o.path(p.outputPath), Environment: made.Environment, Models: made.Models}, o.noModel(err)
 	}
 	if inFolder(p.registry) {
 		o.tell("image: no registry: images are in %s", o.imageFolder())
