@@ -142,12 +142,7 @@ func (w revision) forget(ctx context.Context, versions []string) {
 	err := rollout.Forget(ctx, rollout.ForgetOptions{
 		Senders: rollout.NewSenders(w.session.Kube, w.session.Namespace, w.name), Versions: versions, Clock: w.Clock,
 		Current: func(ctx context.Context) (map[string][]netip.Addr, error) {
-			snapshot, err := status.Collect(ctx, w.session.Kube, w.session.Namespace, w.name)
-			current := map[string][]netip.Addr{}
-			for _, version := range versions {
-				current[version] = snapshot.Addresses(version)
-			}
-			return current, err
+			return status.Addresses(ctx, w.session.Kube, w.session.Namespace, w.name, versions)
 		},
 		Report: func(line string) { w.tell("%s", line) },
 	})

@@ -5,8 +5,6 @@ package status
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -14,11 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/kubernetes"
 )
 
 const (
@@ -27,9 +21,6 @@ const (
 	versionLabel   = "kubectl-aml/version"
 	routerName     = "router"
 	revisionKey    = "deployment.kubernetes.io/revision"
-	// maxEventPods bounds how many pods are asked for their events in one look.
-	// They mostly all wait for the same thing.
-	maxEventPods = 8
 )
 
 // Snapshot holds the objects of one endpoint as they were at one time.
@@ -44,67 +35,6 @@ type Snapshot struct {
 	// Events are those of the pods that are not ready.
 	Events []corev1.Event
 	HPAs   []autoscalingv2.HorizontalPodAutoscaler
-}
-
-// Collect reads the Snapshot of an endpoint. Without the right to list events
-// or autoscalers it leaves them out; the other three kinds it needs.
-func Collect(ctx context.Context, client kubernetes.Interface, namespace, endpoint string) (Snapshot, error) {
-	s := Snapshot{Namespace: namespace, Name: endpoint}
-	list := metav1.ListOptions{LabelSelector: labels.Set{instanceLabel: endpoint}.String()}
-	deployments, err := client.AppsV1().Deployments(namespace).List(ctx, list)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("list the deployments of endpoint %s/%s: %w", namespace, endpoint, err)
-	}
-	replicaSets, err := client.AppsV1().ReplicaSets(namespace).List(ctx, list)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("list the replica sets of endpoint %s/%s: %w", namespace, endpoint, err)
-	}
-	pods, err := client.CoreV1().Pods(namespace).List(ctx, list)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("list the pods of endpoint %s/%s: %w", namespace, endpoint, err)
-	}
-	hpas, err := client.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, list)
-	if err != nil && !apierrors.IsForbidden(err) {
-		return Snapshot{}, fmt.Errorf("list the autoscalers of endpoint %s/%s: %w", namespace, endpoint, err)
-	}
-	if err == nil {
-		s.HPAs = hpas.Items
-	}
-	s.Deployments, s.ReplicaSets, s.Pods = deployments.Items, replicaSets.Items, pods.Items
-	s.Events, err = events(ctx, client, namespace, s.Pods)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("list the events of endpoint %s/%s: %w", namespace, endpoint, err)
-	}
-	return s, nil
-}
-
-// events reads the events of the pods that are not ready. Events have no
-// labels, and a namespace can have thousands: so they are asked for pod by pod.
-func events(
-	ctx context.Context, client kubernetes.Interface, namespace string, pods []corev1.Pod,
-) ([]corev1.Event, error) {
-	var found []corev1.Event
-	asked := 0
-	for _, pod := range pods {
-		if podReady(&pod) || pod.DeletionTimestamp != nil || asked == maxEventPods {
-			continue
-		}
-		asked++
-		selector := fields.Set{"involvedObject.kind": "Pod", "involvedObject.name": pod.Name}
-		list, err := client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: selector.String()})
-		if apierrors.IsForbidden(err) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, event := range list.Items {
-			if event.InvolvedObject.Name == pod.Name {
-				found = append(found, event)
-			}
-		}
-	}
-	return found, nil
 }
 
 // deployment returns the Deployment of the version, or with an empty version
@@ -145,9 +75,9 @@ func (s Snapshot) pods(set *appsv1.ReplicaSet) []*corev1.Pod {
 	return owned
 }
 
-// Addresses are those of the pods of a version's newest ReplicaSet: of all that
+// addresses are those of the pods of a version's newest ReplicaSet: of all that
 // run what the version is now, also if they are about to end.
-func (s Snapshot) Addresses(version string) []netip.Addr {
+func (s Snapshot) addresses(version string) []netip.Addr {
 	d := s.deployment(version)
 	if d == nil {
 		return nil

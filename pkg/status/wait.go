@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// lookEvery is the time between two looks.
+	// lookEvery is the most time between two looks, and how long a failure has to
+	// last. lookRest is the least.
 	lookEvery = time.Second
+	lookRest  = 100 * time.Millisecond
 	// speakEvery is the time after which is said that the wait goes on.
 	speakEvery = 30 * time.Second
-	// stableLooks is how many looks in a row must find the same failure.
-	stableLooks = 2
 )
 
 // WaitOptions say what to wait for.
@@ -47,10 +47,13 @@ type WaitOptions struct {
 // and as many pods as wanted run it and are available. Old pods may still be
 // draining then.
 //
-// It ends with a *FailedError as soon as two looks in a row, a second apart,
-// find that something will not come without a change; with a *TimeoutError if
-// the Timeout or the context's deadline passes first; with the context's error
-// if it is cancelled; and with the API server's if that does not allow to look.
+// It looks once a second, and when Deployments or pods of the endpoint change. Who
+// may not watch them is told a little later.
+//
+// It ends with a *FailedError as soon as all looks of a second have found that the
+// same will not come without a change; with a *TimeoutError if the Timeout or the
+// context's deadline passes first; with the context's error if it is cancelled; and
+// with the API server's if that does not allow to look.
 func Wait(ctx context.Context, o WaitOptions) error {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -58,9 +61,14 @@ func Wait(ctx context.Context, o WaitOptions) error {
 	if o.Report == nil {
 		o.Report = func(string) {}
 	}
-	w := waiter{WaitOptions: o, start: o.Clock.Now(), said: map[string]string{}}
+	w := waiter{WaitOptions: o, start: o.Clock.Now(), said: map[string]string{},
+		changes: newChanges(o.Client, o.Clock, o.Namespace, o.Endpoint)}
 	w.spoke = w.start
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.changes.hearing.Wait()
+	defer cancel()
 	for {
+		began := o.Clock.Now()
 		done, err := w.look(ctx)
 		if err != nil || done {
 			return err
@@ -69,10 +77,8 @@ func Wait(ctx context.Context, o WaitOptions) error {
 		if o.Timeout > 0 && o.Clock.Since(w.start) >= o.Timeout {
 			return w.timeout()
 		}
-		select {
-		case <-ctx.Done():
+		if w.rest(ctx, o.Clock.Since(began)); ctx.Err() != nil {
 			return w.ended(ctx)
-		case <-o.Clock.After(lookEvery):
 		}
 	}
 }
@@ -84,11 +90,13 @@ type waiter struct {
 	// said is the last line on each object, pending those not ready, in order.
 	said    map[string]string
 	pending []string
-	// failure is what the last looks found failed, seen how many of them did.
+	// failure is what the last looks found failed, failing since when they do;
+	// zero if the last look found nothing failed.
 	failure finding
-	seen    int
+	failing time.Time
 	// trouble is the error of the last look.
 	trouble error
+	changes *changes
 }
 
 // finding is the verdict on one object.
@@ -111,8 +119,34 @@ func (w *waiter) look(ctx context.Context) (bool, error) {
 			return false, w.fail(ctx, f)
 		}
 	}
-	w.seen = 0
+	w.failing = time.Time{}
 	return len(w.pending) == 0, nil
+}
+
+// rest returns when it is time for the next look, or ctx ends: a second after a
+// look or the first sight of a failure, or when something has changed. At least as
+// much time passes as the look took, so that many changes do not become one long
+// question.
+func (w *waiter) rest(ctx context.Context, took time.Duration) {
+	w.changes.follow(ctx)
+	due := lookEvery
+	if !w.failing.IsZero() {
+		due -= w.Clock.Since(w.failing)
+	}
+	least := min(max(lookRest, took), lookEvery)
+	select {
+	case <-ctx.Done():
+		return
+	case <-w.Clock.After(least):
+	}
+	if due <= least {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-w.changes.happened:
+	case <-w.Clock.After(due - least):
+	}
 }
 
 func (w *waiter) findings(s Snapshot) []finding {
@@ -160,15 +194,14 @@ func (w *waiter) say(line string) {
 	w.Report(line)
 }
 
-// fail ends the wait if the look before found the same failure.
+// fail ends the wait if the looks of the last second found the same failure.
 func (w *waiter) fail(ctx context.Context, f finding) error {
-	same := w.seen > 0 && w.failure.object == f.object && w.failure.verdict.Reason == f.verdict.Reason
-	if !same {
-		w.seen = 0
+	same := w.failure.object == f.object && w.failure.verdict.Reason == f.verdict.Reason
+	if w.failing.IsZero() || !same {
+		w.failing = w.Clock.Now()
 	}
 	w.failure = f
-	w.seen++
-	if w.seen < stableLooks {
+	if w.Clock.Since(w.failing) < lookEvery {
 		return nil
 	}
 	lines := lastLines(ctx, w.Client, w.Namespace, f.verdict)
@@ -200,7 +233,7 @@ func (w *waiter) excuse(ctx context.Context, err error) error {
 	if w.trouble == nil {
 		w.say(fmt.Sprintf("cannot ask the cluster, trying again: %v", err))
 	}
-	w.trouble, w.seen = err, 0
+	w.trouble, w.failing = err, time.Time{}
 	return nil
 }
 

@@ -23,7 +23,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
-// scene is a cluster in which one fixture follows another, look by look, the
+// scene is a cluster in which one fixture follows another, second by second, the
 // last one for ever. Its time passes only while Wait waits.
 type scene struct {
 	*clocktesting.FakeClock
@@ -34,14 +34,21 @@ type scene struct {
 
 func newScene(t *testing.T, fixtures ...string) *scene {
 	t.Helper()
-	client := fake.NewClientset()
-	s := &scene{FakeClock: clocktesting.NewFakeClock(noon()), Interface: client, client: client}
-	var now Snapshot
+	s := &scene{FakeClock: clocktesting.NewFakeClock(noon()), client: fake.NewClientset()}
+	s.Interface = s.client
+	show(t, s.client, func() string { return fixtures[min(int(s.Since(noon())/lookEvery), len(fixtures)-1)] }, &s.looks)
+	return s
+}
+
+// show has the client list the objects of the fixture that is on now. It counts
+// the looks.
+func show(t *testing.T, client *fake.Clientset, on func() string, looks *int) {
+	t.Helper()
 	client.PrependReactor("list", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		now := fixture(t, on())
 		switch action.GetResource().Resource {
 		case "deployments":
-			now = fixture(t, fixtures[min(s.looks, len(fixtures)-1)])
-			s.looks++
+			*looks++
 			return true, &appsv1.DeploymentList{Items: now.Deployments}, nil
 		case "replicasets":
 			return true, &appsv1.ReplicaSetList{Items: now.ReplicaSets}, nil
@@ -52,7 +59,6 @@ func newScene(t *testing.T, fixtures ...string) *scene {
 		}
 		return true, &autoscalingv2.HorizontalPodAutoscalerList{Items: now.HPAs}, nil
 	})
-	return s
 }
 
 // After lets the time pass at once.
