@@ -23,6 +23,13 @@ import (
 // BuildKitImage is the image of rootless BuildKit that Cluster runs.
 const BuildKitImage = "docker.io/moby/buildkit:v0.34.2-rootless"
 
+// What a build in the cluster may use at most if nothing is said.
+const (
+	DefaultCPU    = "2"
+	DefaultMemory = "4Gi"
+	DefaultDisk   = "50Gi"
+)
+
 // ClusterOptions say where in a cluster to build and with what. What is left out
 // has the value that its comment names.
 type ClusterOptions struct {
@@ -30,12 +37,10 @@ type ClusterOptions struct {
 	Namespace string
 	// Image of BuildKit, one of those that run without root; BuildKitImage.
 	Image string
-	// CPU and Memory that a build may use at most; 2 and 4Gi. A quarter of them is
-	// asked for, so that a busy cluster takes the pod.
-	CPU, Memory resource.Quantity
-	// Disk is how much a build may write at most, so that it fills no node: 50Gi.
-	// None of it is asked for.
-	Disk resource.Quantity
+	// CPU and Memory that a build may use at most, and Disk that it may write, so
+	// that it fills no node; DefaultCPU, DefaultMemory and DefaultDisk. A quarter of
+	// each is asked for, so that a busy cluster takes the pod.
+	CPU, Memory, Disk resource.Quantity
 	// NodeSelector and Tolerations say which nodes may build. A node is of the
 	// platform that is built for in any case.
 	NodeSelector map[string]string
@@ -89,13 +94,13 @@ func (o ClusterOptions) complete() (ClusterOptions, error) {
 	o.Start = cmp.Or(o.Start, defaultStart)
 	o.Idle = cmp.Or(o.Idle, defaultIdle)
 	if o.CPU.IsZero() {
-		o.CPU = resource.MustParse("2")
+		o.CPU = resource.MustParse(DefaultCPU)
 	}
 	if o.Memory.IsZero() {
-		o.Memory = resource.MustParse("4Gi")
+		o.Memory = resource.MustParse(DefaultMemory)
 	}
 	if o.Disk.IsZero() {
-		o.Disk = resource.MustParse("50Gi")
+		o.Disk = resource.MustParse(DefaultDisk)
 	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}

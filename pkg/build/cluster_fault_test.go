@@ -6,9 +6,12 @@ package build
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -82,5 +85,39 @@ func TestAnEndedQuestionIsNoAPIServerThatIsAway(t *testing.T) {
 	})
 	if err := s.build(ctx); !errors.Is(err, context.Canceled) || strings.Contains(strings.Join(s.said, "\n"), "API server") {
 		t.Errorf("told %q, ended with %v", s.said, err)
+	}
+}
+
+// What has become of the pod is known a moment after the connection broke; no more
+// than that is waited.
+func TestTheCauseComesAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	broke := status.Error(codes.Unavailable, "the connection broke")
+	for name, test := range map[string]struct {
+		err   error
+		after int
+		want  string
+	}{
+		"a moment later": {broke, 3, "it was killed for using more memory than its 4Gi"},
+		"never":          {broke, 1000, broke.Error()},
+		"of no interest": {errors.New("no such image"), 3, "no such image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, looks := newStage(t, ClusterOptions{}), 0
+			s.kube.PrependReactor("get", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+				pod := &corev1.Pod{Spec: s.dry[0], Status: answering()}
+				if looks++; looks > test.after {
+					pod.Status = over("OOMKilled", sigkill, "")
+				}
+				return true, pod, nil
+			})
+			s.builder.solve = func(context.Context, dialer, Request) (Result, error) {
+				return Result{}, &failure{name: "env", what: test.err.Error(), err: fmt.Errorf("failed to solve: %w", test.err)}
+			}
+			if err := s.build(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) || looks > 20 {
+				t.Errorf("told %v after %d looks, want %s", err, looks, test.want)
+			}
+		})
 	}
 }

@@ -171,10 +171,12 @@ func (b *clusterBuilder) container() corev1.Container {
 		Image:   b.o.Image,
 		Command: []string{"sh", "-c", watch, strconv.FormatInt(seconds(b.o.Idle), 10)},
 		Resources: corev1.ResourceRequirements{
-			Limits: corev1.ResourceList{corev1.ResourceCPU: b.o.CPU, corev1.ResourceMemory: b.o.Memory},
+			Limits: corev1.ResourceList{corev1.ResourceCPU: b.o.CPU, corev1.ResourceMemory: b.o.Memory,
+				corev1.ResourceEphemeralStorage: b.o.Disk},
 			Requests: corev1.ResourceList{
-				corev1.ResourceCPU:    *resource.NewMilliQuantity(b.o.CPU.MilliValue()/asked, b.o.CPU.Format),
-				corev1.ResourceMemory: *resource.NewQuantity(b.o.Memory.Value()/asked, b.o.Memory.Format),
+				corev1.ResourceCPU:              *resource.NewMilliQuantity(b.o.CPU.MilliValue()/asked, b.o.CPU.Format),
+				corev1.ResourceMemory:           *resource.NewQuantity(b.o.Memory.Value()/asked, b.o.Memory.Format),
+				corev1.ResourceEphemeralStorage: *resource.NewQuantity(b.o.Disk.Value()/asked, b.o.Disk.Format),
 			},
 		},
 		StartupProbe: &corev1.Probe{

@@ -28,6 +28,8 @@ func (b *clusterBuilder) unavailable(ctx context.Context, err error) error {
 	reason := oneLine(err.Error())
 	if apierrors.IsForbidden(err) && strings.Contains(reason, "cannot ") {
 		reason += ": the role edit in the namespace is enough"
+	} else if apierrors.IsForbidden(err) {
+		reason += lower(reason)
 	}
 	return &UnavailableError{Builder: b.Name(), Reason: reason, Err: err}
 }
@@ -128,7 +130,7 @@ func (b *clusterBuilder) warning(ctx context.Context, of types.UID) (string, err
 func lookAt(pod *corev1.Pod) look {
 	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "" {
 		// Its containers have ended too, and say nothing of why.
-		return look{waits: "its pod failed: " + joined(pod.Status.Reason, pod.Status.Message), hopeless: true}
+		return look{waits: "its pod failed: " + causeOfFailure(pod), hopeless: true}
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		switch {
@@ -149,7 +151,8 @@ func lookAt(pod *corev1.Pod) look {
 	}
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return look{waits: "no node takes its pod: " + oneLine(c.Message)}
+			said := strings.TrimSuffix(oneLine(c.Message), ".")
+			return look{waits: "no node takes its pod: " + said + lower(said)}
 		}
 	}
 	return look{waits: "pod " + pod.Name + " is being created"}
@@ -171,46 +174,4 @@ func hopeless(reason string) bool {
 	default:
 		return false
 	}
-}
-
-// causeOfEnd says why BuildKit's container has ended.
-func causeOfEnd(pod *corev1.Pod, t *corev1.ContainerStateTerminated) string {
-	said := oneLine(t.Message)
-	switch {
-	case t.Reason == "OOMKilled":
-		limit := pod.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
-		return fmt.Sprintf("it was killed for using more memory than its %s: build with Docker's engine, a BuildKit of "+
-			"your own or ACR Tasks", limit.String())
-	case strings.Contains(said, "operation not permitted"), strings.Contains(said, "permission denied"),
-		strings.Contains(said, "Operation not permitted"), strings.Contains(said, "no space left on device"):
-		return fmt.Sprintf("node %s lets it make no user namespace: see \"Troubleshooting\" in BuildKit's docs/rootless.md, "+
-			"or build on another node: %s", pod.Spec.NodeName, shorten(said))
-	case t.Reason == "Completed" || t.ExitCode == 0:
-		return "it has ended for want of a sign of life from here"
-	default:
-		return fmt.Sprintf("it ended with %d: %s", t.ExitCode, shorten(said))
-	}
-}
-
-// explained is why a build failed, if that is its pod: a step that failed is not.
-func (b *clusterBuilder) explained(ctx context.Context, name string, err error) error {
-	var step *StepError
-	if ctx.Err() != nil || errors.As(err, &step) {
-		return err
-	}
-	pod, getErr := b.kube.CoreV1().Pods(b.o.Namespace).Get(ctx, name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(getErr):
-		return &UnavailableError{Builder: b.Name(), Err: err,
-			Reason: "pod " + name + " was deleted during the build: try again"}
-	case getErr != nil:
-		return err
-	case pod.DeletionTimestamp != nil:
-		return &UnavailableError{Builder: b.Name(), Reason: "pod " + name + " was told to end during the build: try again",
-			Err: err}
-	}
-	if l := lookAt(pod); l.hopeless {
-		return &UnavailableError{Builder: b.Name(), Reason: l.waits, Err: err}
-	}
-	return err
 }

@@ -154,6 +154,13 @@ func violates(level string) func(*corev1.Pod) error {
 	}
 }
 
+// evicted is what the kubelet says of a pod.
+func evicted(message string) corev1.PodStatus {
+	status := over("Error", sigkill, "")
+	status.Phase, status.Reason, status.Message = corev1.PodFailed, "Evicted", message
+	return status
+}
+
 // What starts no BuildKit is told in one line, and leaves nothing.
 func TestABuilderThatDoesNotStart(t *testing.T) {
 	t.Parallel()
@@ -170,6 +177,13 @@ func TestABuilderThatDoesNotStart(t *testing.T) {
 				return apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("exceeded quota: small"))
 			}
 		}, `pods is forbidden: exceeded quota: small`},
+		"quota_of_resources": {func(s *stage) {
+			s.refuse = func(*corev1.Pod) error {
+				return apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("exceeded quota: small, requested: "+
+					"limits.memory=4Gi,requests.ephemeral-storage=13421772800, used: limits.memory=0, limited: limits.memory=1Gi"))
+			}
+		}, `pods is forbidden: exceeded quota: small, requested: limits.memory=4Gi,requests.ephemeral-storage=13421772800, ` +
+			`used: limits.memory=0, limited: limits.memory=1Gi: lower --builder-memory and --builder-disk`},
 		"no_right": {func(s *stage) {
 			s.refuse = func(*corev1.Pod) error {
 				return apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New(`User "ada" cannot create resource "pods"`))
@@ -181,19 +195,20 @@ func TestABuilderThatDoesNotStart(t *testing.T) {
 			`ImagePullBackOff: Back-off pulling image "x"`},
 		"no_node": {func(s *stage) {
 			s.pod = corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled,
-				Status: corev1.ConditionFalse, Message: "0/2 nodes are available: 2 Insufficient cpu."}}}
-		}, "its pod has not started within 5m0s: no node takes its pod: 0/2 nodes are available: 2 Insufficient cpu."},
+				Status: corev1.ConditionFalse, Message: "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {node.kubernetes.io/memory-pressure: }."}}}
+		}, "its pod has not started within 5m0s: no node takes its pod: 0/2 nodes are available: 1 Insufficient cpu, 1 node(s) " +
+			"had untolerated taint {node.kubernetes.io/memory-pressure: }: lower --builder-cpu"},
 		"no_user_namespace": {func(s *stage) {
 			s.pod = over("Error", 1, "[rootlesskit:parent] error: fork/exec /proc/self/exe: operation not permitted\n")
 		}, `node node-1 lets it make no user namespace: see "Troubleshooting" in BuildKit's docs/rootless.md, or build on ` +
 			"another node: [rootlesskit:parent] error: fork/exec /proc/self/exe: operation not permitted"},
 		"evicted": {func(s *stage) {
-			s.pod = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory"}
-		}, "its pod failed: Evicted: low on memory"},
+			s.pod = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "Preempted to admit critical pod"}
+		}, "its pod failed: Evicted: Preempted to admit critical pod"},
 		"evicted_from_its_start": {func(s *stage) {
-			s.pod = over("Error", 137, "")
-			s.pod.Phase, s.pod.Reason, s.pod.Message = corev1.PodFailed, "Evicted", `Usage of EmptyDir volume "state" exceeds the limit "50Gi".`
-		}, `its pod failed: Evicted: Usage of EmptyDir volume "state" exceeds the limit "50Gi".`},
+			s.pod = evicted("The node was low on resource: memory. Threshold quantity: 100Mi, available: 60Mi. ")
+		}, "its pod failed: Evicted: The node was low on resource: memory. Threshold quantity: 100Mi, available: 60Mi: " +
+			"ask for more of a node's memory with --builder-memory, or " + elsewhere},
 		"broken": {func(s *stage) { s.pod = over("Error", 127, "sh: rootlesskit: not found") },
 			"it ended with 127: sh: rootlesskit: not found"},
 	} {
@@ -233,11 +248,22 @@ func TestTheJobGoesWithTheBuild(t *testing.T) {
 		then corev1.PodStatus
 		want string
 	}{
-		"built":         {nil, answering(), ""},
-		"step_failed":   {step, over("OOMKilled", 137, ""), step.Error()},
-		"broke":         {broke, answering(), broke.Error()},
-		"out_of_memory": {broke, over("OOMKilled", 137, ""), "killed for using more memory than its 4Gi: build with Docker's engine, a BuildKit of your own or ACR Tasks"},
-		"idle":          {broke, over("Completed", 0, ""), "it has ended for want of a sign of life from here"},
+		"built":       {nil, answering(), ""},
+		"step_failed": {step, over("OOMKilled", 137, ""), step.Error()},
+		"broke":       {broke, answering(), broke.Error()},
+		"out_of_memory": {broke, over("OOMKilled", 137, ""), "killed for using more memory than its 4Gi: allow it more with " +
+			"--builder-memory, or build with Docker's engine, a BuildKit of your own or ACR Tasks"},
+		"out_of_memory_of_the_node": {broke, over("Error", 137, ""), "killed, most likely for using more memory than its 4Gi: allow"},
+		"a_step_out_of_memory": {&StepError{Step: "RUN x", Code: 137}, answering(), `step "RUN x" of the build ended with 137: it was ` +
+			"killed, most likely for using more memory than its 4Gi: allow it more with --builder-memory, or build with"},
+		"a_step_and_its_pod": {&StepError{Step: "RUN x", Code: 137}, over("OOMKilled", 137, ""), "models cannot build: it was killed for"},
+		"out_of_disk": {broke, evicted(`Usage of EmptyDir volume "state" exceeds the limit "50Gi". `),
+			"its pod failed: it has written more than the 50Gi of disk that it may: allow it more with --builder-disk"},
+		"out_of_disk_elsewhere": {broke, evicted("Pod ephemeral local storage usage exceeds the total limit of containers 50Gi. "),
+			"its pod failed: it has written more than the 50Gi of disk that it may: allow it more with --builder-disk"},
+		"out_of_disk_of_the_node": {broke, evicted("The node was low on resource: ephemeral-storage. "),
+			"low on resource: ephemeral-storage: ask for more of a node's disk with --builder-disk, or build with Docker's engine"},
+		"idle": {broke, over("Completed", 0, ""), "it has ended for want of a sign of life from here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,14 +16,23 @@ type StepError struct {
 	Code int
 	// Tail are the last lines that the step said.
 	Tail []string
+	// Advice is why it failed and what to do, if it is not what the step said.
+	Advice string
 }
 
 // Error has the step in its first line, shortened to what tells it from others,
-// and what it said last below.
+// with the advice, and what it said last below. A command that was killed has one
+// in any case.
 func (e *StepError) Error() string {
 	ended := "failed"
 	if e.Code != 0 {
 		ended = fmt.Sprintf("ended with %d", e.Code)
+	}
+	switch {
+	case e.Advice != "":
+		ended += ": " + e.Advice
+	case e.Code == sigkill:
+		ended += ": it was killed, most likely for want of memory: give what builds more of it"
 	}
 	var said strings.Builder
 	for _, line := range e.Tail {

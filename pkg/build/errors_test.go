@@ -15,6 +15,9 @@ func TestStepErrorIsShort(t *testing.T) {
 		want string
 	}{
 		"a short one is told as it is": {&StepError{Step: "RUN false", Code: 1}, `step "RUN false" of the build ended with 1`},
+		"a command that was killed": {&StepError{Step: "RUN pip", Code: 137, Tail: []string{"one"}}, `step "RUN pip" of the build ended ` +
+			"with 137: it was killed, most likely for want of memory: give what builds more of it\n  one"},
+		"what to do": {&StepError{Step: "RUN pip", Code: 137, Advice: "sleep"}, `step "RUN pip" of the build ended with 137: sleep`},
 		"what it said last is below": {&StepError{Step: "RUN a  \\\n  b", Tail: []string{"one", "two"}},
 			"step \"RUN a \\\\ b\" of the build failed\n  one\n  two"},
 		"a long one has its beginning and its end": {

@@ -83,7 +83,7 @@ func reason(err error, text, place string) (what, advice string) {
 	if what, advice = space(err, text); what != "" {
 		return what, advice
 	}
-	if status.Code(errors.Unwrap(err)) == codes.Unavailable || strings.Contains(text, "code = Unavailable") {
+	if brokenOff(err) {
 		return "the builder broke the connection off", "look at its logs, and try again: " + tailOf(text)
 	}
 	if m := imageOf.FindStringSubmatch(place); m != nil {
@@ -94,6 +94,15 @@ func reason(err error, text, place string) (what, advice string) {
 		return what, advice
 	}
 	return tailOf(text), "see the lines of the build before this"
+}
+
+// brokenOff tells whether a builder was there and is not any more.
+func brokenOff(err error) bool {
+	var f *failure
+	if errors.As(err, &f) {
+		err = f.err
+	}
+	return status.Code(errors.Unwrap(err)) == codes.Unavailable || strings.Contains(err.Error(), "code = Unavailable")
 }
 
 // space is about disks that are full: the builder's, or this machine's.

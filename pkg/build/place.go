@@ -176,21 +176,13 @@ func (p place) near() bool {
 // unanswered is why an engine does not answer, and what to do.
 func (p place) unanswered(err error) string {
 	text := oneLine(err.Error())
-	has := func(any ...string) bool {
-		for _, one := range any {
-			if strings.Contains(text, one) {
-				return true
-			}
-		}
-		return false
-	}
 	switch {
-	case errors.Is(err, os.ErrPermission), has("permission denied while trying to connect"):
+	case errors.Is(err, os.ErrPermission), has(text, "permission denied while trying to connect"):
 		return fmt.Sprintf("its engine at %s does not let you in: join the group docker, or run this as root", p)
 	case p.bySSH() && client.IsErrConnectionFailed(err):
 		return fmt.Sprintf("no engine is reached at %s: %s: see that \"ssh HOST docker version\" works without a question, "+
 			"or %s", p, saidBySSH(text), p.another)
-	case has("tls:", "x509:", "TLS-enabled daemon", "HTTPS client", "HTTPS server"):
+	case has(text, "tls:", "x509:", "TLS-enabled daemon", "HTTPS client", "HTTPS server"):
 		return fmt.Sprintf("its engine at %s and this machine do not trust each other: %s: correct the certificates, or %s",
 			p, shorten(text), p.another)
 	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded):

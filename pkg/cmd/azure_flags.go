@@ -52,7 +52,8 @@ func changes(c *cobra.Command) bool {
 		"debug", "verbose", "workspace-name", "resource-group", "subscription-id", "path", "registry",
 		"insecure-registry", "registry-ca", "environment-image", "compute-target", "relative-to-file", "dry-run", "wait",
 		"no-rollback", "of-endpoint", "builder", "buildkit-address", "buildkit-certificates", "buildkit-image",
-		"micromamba-image", "pip-config", "build-ca", "global-registry", "subscription"}
+		"builder-cpu", "builder-memory", "builder-disk", "micromamba-image", "pip-config", "build-ca", "global-registry",
+		"subscription"}
 	found := false
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 		found = found || f.Changed && !slices.Contains(around, f.Name)

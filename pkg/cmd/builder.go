@@ -40,6 +40,7 @@ type builderFlags struct {
 	image, micromamba     string
 	pipConfig, buildCA    string
 	subscription          string
+	job                   jobFlags
 }
 
 func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
@@ -53,6 +54,7 @@ func (b *builderFlags) add(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&b.certificates, "buildkit-certificates", "", "Folder with ca.pem, cert.pem and key.pem for that BuildKit")
 	f.StringVar(&b.image, "buildkit-image", getenv("AML_BUILDKIT_IMAGE"), "Image of rootless BuildKit that builds in the "+
 		"cluster (default: $AML_BUILDKIT_IMAGE, else "+build.BuildKitImage+")")
+	b.job.add(c)
 	f.StringVar(&b.micromamba, "micromamba-image", getenv("AML_MICROMAMBA_IMAGE"), "Image with /bin/micromamba, for "+
 		"packages of conda (default: $AML_MICROMAMBA_IMAGE, else "+environment.MicromambaImage+")")
 	f.StringVar(&b.pipConfig, "pip-config", getenv("PIP_CONFIG_FILE"), "Configuration of pip for the build, with an "+
@@ -92,7 +94,7 @@ func (b *builderFlags) check() error {
 		refuse("--buildkit-certificates are not for --builder %s: write --builder %s, or leave them out",
 			b.builder, builderBuildKit)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, b.job.check(b.builder)...)...)
 }
 
 // secrets are the files that the build sees while it downloads.
@@ -136,7 +138,7 @@ func (b *builderFlags) builders(o *options, r *registryFlags) []build.Open {
 	case builderDocker:
 		return []build.Open{docker}
 	case builderCluster:
-		return []build.Open{func(context.Context) (build.Builder, error) { return b.job(o) }}
+		return []build.Open{func(context.Context) (build.Builder, error) { return b.inCluster(o) }}
 	case builderACR:
 		return []build.Open{tasks}
 	}
@@ -159,13 +161,14 @@ func (b *builderFlags) certificateFolder(o *options) string {
 	return o.path(b.certificates)
 }
 
-// job builds in the namespace in use.
-func (b *builderFlags) job(o *options) (build.Builder, error) {
+// inCluster builds in the namespace in use.
+func (b *builderFlags) inCluster(o *options) (build.Builder, error) {
 	s, err := o.connect()
 	if err != nil {
 		return nil, err
 	}
-	return build.Cluster(s.Kube, s.REST, build.ClusterOptions{Namespace: s.Namespace, Image: b.image, Clock: o.Clock})
+	return build.Cluster(s.Kube, s.REST,
+		b.job.into(build.ClusterOptions{Namespace: s.Namespace, Image: b.image, Clock: o.Clock}))
 }
 
 // tasks builds in the registry, if that is Azure's.

@@ -4,11 +4,17 @@
 package cmd_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	k8stesting "k8s.io/client-go/testing"
 )
 
 // needsBuilding has an environment that is in no registry.
@@ -91,6 +97,12 @@ func TestNothingBuilds(t *testing.T) {
 			want: "are for a BuildKit at tcp://HOST:PORT", code: 2},
 		"certificates for another builder": {args: []string{"--buildkit-certificates", "c", "--buildkit-address", "tcp://h:1",
 			"--builder", "docker"}, want: "are not for --builder docker", code: 2},
+		"amounts for another builder": {args: []string{"--builder", "docker", "--builder-cpu", "4", "--builder-disk", "99Gi"},
+			want: "error: only a build in the cluster has --builder-cpu, --builder-disk: write --builder cluster, or leave it out\n", code: 2},
+		"what is no amount": {args: []string{"--builder", "cluster", "--builder-memory", "8GB"},
+			want: "error: --builder-memory \"8GB\" is not a quantity: write one such as 8Gi\n", code: 2},
+		"too little": {args: []string{"--builder", "cluster", "--builder-memory", "8"},
+			want: "error: --builder-memory 8 is too little to build with: write 256Mi or more, such as 8Gi\n", code: 2},
 		"no subscription": {args: []string{"--builder", "acr"}, code: 2,
 			want: "set AZURE_SUBSCRIPTION_ID, or run az login, or write --subscription"},
 		"certificates that are not there": {args: []string{"--buildkit-certificates", "c", "--buildkit-address", "tcp://h:1",
@@ -141,4 +153,37 @@ func TestTheEngineOfAContextIsAsked(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A build in the cluster may use what is said.
+func TestWhatABuildInTheClusterMayUse(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"by default": {nil, "2 4Gi 50Gi, of which 500m 1Gi 12800Mi"},
+		"as is said": {[]string{"--builder-cpu", "8", "--builder-memory", "32Gi", "--builder-disk", "200Gi"},
+			"8 32Gi 200Gi, of which 2 8Gi 50Gi"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, got := needsBuilding(t), ""
+			w.cluster.Clientset.PrependReactor("create", "pods", func(a k8stesting.Action) (bool, runtime.Object, error) {
+				has := a.(k8stesting.CreateAction).GetObject().(*corev1.Pod).Spec.Containers[0].Resources
+				got = amounts(has.Limits) + ", of which " + amounts(has.Requests)
+				return true, nil, apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("exceeded quota: small, "+
+					"requested: limits.cpu=8"))
+			})
+			told := w.run(append([]string{"build", "--inference-config", "inferenceconfig.json", "--builder", "cluster"}, c.args...)...)
+			if got != c.want || !strings.Contains(told.err, "limits.cpu=8: lower --builder-cpu\n") {
+				t.Errorf("got %s, want %s\n%s", got, c.want, told.err)
+			}
+		})
+	}
+}
+
+func amounts(of corev1.ResourceList) string {
+	disk := of[corev1.ResourceEphemeralStorage]
+	return of.Cpu().String() + " " + of.Memory().String() + " " + disk.String()
 }

@@ -150,7 +150,7 @@ func TestWhatIsWrongWithAnUpdateIsTold(t *testing.T) {
 		"only where it is": {update + "--ct here --relative-to-file -v", 2, "nothing to change"},
 		"only what builds": {update + "--builder docker --global-registry a.io --registry-ca x --subscription s " +
 			"--micromamba-image m --buildkit-address b --buildkit-certificates c --buildkit-image i --pip-config p " +
-			"--build-ca c --insecure-registry --environment-image e", 2, "nothing to change"},
+			"--build-ca c --insecure-registry --environment-image e --builder-cpu 1 --builder-memory 1Gi --builder-disk 1Gi", 2, "nothing to change"},
 		"only where models are": {update + "--model-mount volume", 2, "give --inference-config-file or --entry-script too"},
 		"no name":               {"service update -nr 2", 2, "the name of the service is missing: write --name NAME"},
 		"no service": {"service update -n iris -nr 2", 1,
