@@ -30,6 +30,8 @@ type engine struct {
 	// own is set when the engine keeps images in containerd: its BuildKit can then
 	// send them, and nothing is left in the engine.
 	own bool
+	// now is what its clock said when it was asked; zero if that is not known.
+	now time.Time
 }
 
 // Engine builds with the Docker engine that Docker's own command would call: the
@@ -40,8 +42,8 @@ type engine struct {
 // *UnavailableError tells if not, and if there is no such context.
 //
 // An engine that does not keep images in containerd has it in its store, under the
-// name kubectl-aml-build/…, while it is read. A process that is killed meanwhile
-// leaves it there, for "docker rmi": from here nobody can tell whose it is.
+// name kubectl-aml-build/…, while it is read. What a process that is killed
+// meanwhile leaves there, a build removes that begins more than a day later.
 func Engine(ctx context.Context, getenv func(string) string) (Builder, error) {
 	none := func(err error) (Builder, error) {
 		return nil, &UnavailableError{Builder: "Docker", Reason: oneLine(err.Error()), Err: err}
@@ -72,6 +74,7 @@ func (e *engine) check(ctx context.Context) (string, error) {
 	if err != nil {
 		return fmt.Sprintf("its engine at %s does not say what it is: %s: look at its logs", e.at, oneLine(err.Error())), err
 	}
+	e.now, _ = time.Parse(time.RFC3339Nano, info.Info.SystemTime)
 	for _, status := range info.Info.DriverStatus {
 		e.own = e.own || status[0] == "driver-type" && strings.Contains(status[1], "io.containerd.snapshotter")
 	}
@@ -145,7 +148,8 @@ func (e *engine) kept(ctx context.Context, c *buildkit.Client, r Request, f fold
 	if err != nil {
 		return nil, err
 	}
-	name := "kubectl-aml-build/" + strings.ToLower(rand.Text()) + ":latest"
+	e.sweep(ctx, r)
+	name := ownImages + strings.ToLower(rand.Text()) + ":latest"
 	opt.Exports = []buildkit.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
 	defer func() { err = errors.Join(err, e.forget(ctx, name)) }()
 	if err := run(ctx, c, r, opt); err != nil {
