@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
 )
@@ -141,25 +145,28 @@ func (s *space) prunes(folder string, want int) {
 }
 
 // An image that a kubelet has pulled is loaded into its node all the same, and one
-// that was loaded is pulled: each runs under its own name, in whatever order.
+// that was loaded is pulled: each runs under its own name, in whatever order. So
+// does the limiter's, which other tests have from the registry.
 func TestAnImageIsPulledAndLoaded(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	none := []string{registryVar + "=", "AML_LAYOUT=" + filepath.Join(t.TempDir(), "images")}
+	folder := filepath.Join(t.TempDir(), "images")
+	limiter := copied(t, "AML_LIMITER_IMAGE", folder)
 	images := map[string]string{} // by digest
-	deploy := func(version string, env []string, args ...string) {
-		s.env = env
-		said := s.echo(version, s.namespace, args...)
+	deploy := func(version, registry string) {
+		t.Helper()
+		s.env = []string{"AML_LAYOUT=" + folder, "AML_LIMITER_IMAGE=" + limiter, registryVar + "=" + registry}
+		said := s.echo(version, s.namespace)
 		image := regexp.MustCompile(`image: (\S+)@(sha256:\S+) \(`).FindStringSubmatch(said.err)
 		if image == nil {
 			t.Fatalf("deploy names no image:\n%s", said.err)
 		}
 		images[image[2]] += image[1] + "\n"
 	}
-	deploy("loaded", none)
-	deploy("pulled", nil)
+	deploy("loaded", "")
+	deploy("pulled", os.Getenv(registryVar))
 	s.ok("restart", "echo", "--version-name", "loaded")
-	deploy("again", none, "--registry", layout.Host+"/again")
+	deploy("again", layout.Host+"/again")
 	if want := fmt.Sprintf("%[1]s/echo\n%s/echo\n%[1]s/again/echo\n", layout.Host, os.Getenv(registryVar)); len(images) != 1 ||
 		!slices.Contains(slices.Collect(maps.Values(images)), want) {
 		t.Errorf("it is not one image: %v", images)
@@ -169,4 +176,21 @@ func TestAnImageIsPulledAndLoaded(t *testing.T) {
 			t.Errorf("version %s answered %s", version, got)
 		}
 	}
+}
+
+// copied is an image of the registry, as it is, in a folder.
+func copied(t *testing.T, image, folder string) string {
+	t.Helper()
+	l, err := layout.Open(folder)
+	must(t, err)
+	from, err := name.ParseReference(os.Getenv(image))
+	must(t, err)
+	img, err := remote.Image(from, remote.WithContext(t.Context()))
+	must(t, err)
+	digest, err := img.Digest()
+	must(t, err)
+	to, err := name.NewDigest(layout.Host + "/" + strings.ToLower(image) + "@" + digest.String())
+	must(t, err)
+	must(t, remote.Write(to, img, remote.WithTransport(l.Transport(http.DefaultTransport))))
+	return to.Name()
 }

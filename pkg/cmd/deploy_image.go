@@ -42,12 +42,12 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 			o.tell("note: the models stay mounted, over what the image has in %s: to have its own, give it with kubectl aml "+
 				"deploy", endpoint.ModelsRoot)
 		}
-		return nodes.loadVersion(ctx, o, p.version, opts)
+		return nodes.loadFor(ctx, o, p, f, opts)
 	}
 	if err := o.pack(ctx, p, f, opts, dryRun != release.DryRunNone); err != nil {
 		return err
 	}
-	return nodes.loadVersion(ctx, o, p.version, opts)
+	return nodes.loadFor(ctx, o, p, f, opts)
 }
 
 // pack makes the image of code and models, with the environment if that is

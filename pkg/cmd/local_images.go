@@ -13,9 +13,11 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute/kindcluster"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
+	"github.com/kubectl-aml/kubectl-aml/pkg/release"
 )
 
 var errNoNodes = errors.New("no registry is named, and the nodes of this cluster cannot take images from this " +
@@ -114,4 +116,42 @@ func (n *nodes) load(ctx context.Context, o *options, ref string, access image.O
 	o.tell("image: loaded into %d of the %d nodes of kind cluster %s (%.1f MB in %.1f s)", did.Sent, did.Nodes, n.cluster,
 		float64(did.Bytes)/1e6, o.Clock.Since(start).Seconds())
 	return nil
+}
+
+// loadFor puts the images in the folder that a deployment needs into the nodes: the
+// version's, and those of router and limiter, which kubelets may have swept away.
+func (n *nodes) loadFor(ctx context.Context, o *options, p *plan, f *deployFlags, access image.Options) error {
+	if n == nil {
+		return nil
+	}
+	around, err := o.imagesAround(ctx, p.endpoint, f)
+	if err != nil {
+		return err
+	}
+	for _, ref := range append([]string{p.version.ModelImage, p.version.Image}, around...) {
+		if !inFolder(ref) {
+			continue
+		}
+		if err := n.load(ctx, o, ref, access); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// imagesAround are those of an endpoint's router and limiter, as they will be.
+func (o *options) imagesAround(ctx context.Context, name string, f *deployFlags) ([]string, error) {
+	s, err := o.connect()
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.endpoint(ctx, name)
+	if err != nil && !errors.Is(err, release.ErrNotFound) {
+		return nil, err
+	}
+	next := f.set(now.values) // of a new endpoint, the chart has the rest
+	if next.Routing.Mode == chart.GatewayMode {
+		return []string{next.Limiter.Image}, nil
+	}
+	return []string{next.Router.Image, next.Limiter.Image}, nil
 }

@@ -124,16 +124,3 @@ func (p *plan) unmade(repository string) {
 		p.version.ModelImage, p.version.ModelDir = p.version.Image, endpoint.ModelsRoot
 	}
 }
-
-// loadVersion puts the images of the version that are in the folder into the nodes.
-func (n *nodes) loadVersion(ctx context.Context, o *options, v endpoint.Version, access image.Options) error {
-	for _, ref := range []string{v.ModelImage, v.Image} {
-		if !inFolder(ref) {
-			continue
-		}
-		if err := n.load(ctx, o, ref, access); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -23,7 +23,7 @@ const loadedAs = "kubectl-aml/image"
 // An artifact has no such config, and stays as it is.
 func ownIdentity(image v1.Image, reference string) (v1.Image, error) {
 	if !strings.Contains(reference, "@sha256:") {
-		return nil, fmt.Errorf("image %q has no digest", reference)
+		return nil, fmt.Errorf("image %q has no digest: name it as REPOSITORY@sha256:DIGEST", reference)
 	}
 	manifest, err := image.Manifest()
 	if err != nil || !manifest.Config.MediaType.IsConfig() {

@@ -311,7 +311,7 @@ func TestWhatKeepsAnImageFromNodesIsTold(t *testing.T) {
 		"a node that is down": {img, &node{name: "lab-worker", down: true}, ref, "look into node lab-worker: Error response " +
 			"from daemon: container 1f2e is not running: start the node's container again, or make the cluster anew"},
 		"an image": {broken{img}, &node{name: "lab-worker"}, ref, "the disk is gone"},
-		"a tag":    {img, &node{name: "lab-worker"}, "x:1", `image "x:1" has no digest`},
+		"a tag":    {img, &node{name: "lab-worker"}, "x:1", `image "x:1" has no digest: name it as REPOSITORY@sha256:DIGEST`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
