@@ -258,6 +258,7 @@ func TestBundlesThatAreNotMadeOrLoaded(t *testing.T) {
 	w, site := packed(t)
 	w.write("text.tar", "text")
 	w.write("other.yaml", "limiter: {image: docker.io/library/haproxy:3}\n")
+	w.write("always.yaml", "versions: {blue: {imagePullPolicy: Always}}\n")
 	w.write("key.yaml", "auth: {existingSecret: others}\n")
 	w.write("tls.yaml", "tls: {existingSecret: certificate, host: a.example}\n")
 	w.write("wrong.yaml", "router: {color: red}\n")
@@ -266,15 +267,17 @@ func TestBundlesThatAreNotMadeOrLoaded(t *testing.T) {
 		code int
 		want string
 	}{
-		"no endpoint":       {"create iris", 1, `no endpoint "iris" in namespace "models"`},
-		"a file there":      {"create diabetes", 1, "DIR/diabetes.aml.tar is there already: move it away, or give --overwrite"},
-		"only a registry":   {"create diabetes --overwrite --registry SITE", 2, "nothing to deploy"},
-		"another platform":  {"create diabetes --overwrite --platform linux", 1, `platform "linux" is none: write OS/ARCHITECTURE`},
-		"no file":           {"load absent.tar", 1, "DIR/absent.tar cannot be read: no such file or directory"},
-		"no bundle":         {"load text.tar", 1, "DIR/text.tar: it is no bundle: name a file that kubectl aml bundle create made"},
-		"nothing to load":   {"load", 2, "0 arguments where 1 or 2 belong: write kubectl aml bundle load FILE [ENDPOINT]"},
-		"a bad name":        {"load diabetes.aml.tar Moved --registry SITE", 1, `endpoint name "Moved"`},
-		"no registry":       {"load diabetes.aml.tar --registry layout.localhost", 1, "name a registry that they pull from with --registry"},
+		"no endpoint":      {"create iris", 1, `no endpoint "iris" in namespace "models"`},
+		"a file there":     {"create diabetes", 1, "DIR/diabetes.aml.tar is there already: move it away, or give --overwrite"},
+		"only a registry":  {"create diabetes --overwrite --registry SITE", 2, "nothing to deploy"},
+		"another platform": {"create diabetes --overwrite --platform linux", 1, `platform "linux" is none: write OS/ARCHITECTURE`},
+		"no file":          {"load absent.tar", 1, "DIR/absent.tar cannot be read: no such file or directory"},
+		"no bundle":        {"load text.tar", 1, "DIR/text.tar: it is no bundle: name a file that kubectl aml bundle create made"},
+		"nothing to load":  {"load", 2, "0 arguments where 1 or 2 belong: write kubectl aml bundle load FILE [ENDPOINT]"},
+		"a bad name":       {"load diabetes.aml.tar Moved --registry SITE", 1, `endpoint name "Moved"`},
+		"no registry":      {"load diabetes.aml.tar --registry layout.localhost", 1, "name a registry that they pull from with --registry"},
+		"images to pull": {"load diabetes.aml.tar --registry layout.localhost --values always.yaml", 1, "version blue has imagePullPolicy " +
+			"Always, and images in nodes cannot be pulled: set versions.blue.imagePullPolicy to IfNotPresent"},
 		"only to a folder":  {"load diabetes.aml.tar --registry layout.localhost --push-only", 2, "--push-only needs a registry to push to"},
 		"only, and dry":     {"load diabetes.aml.tar --registry SITE --push-only --dry-run client", 2, "--push-only deploys nothing"},
 		"images of others":  {"load diabetes.aml.tar --registry SITE --values other.yaml", 1, "the endpoint would run docker.io/library/haproxy:3, which the bundle does not have"},

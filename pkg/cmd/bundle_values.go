@@ -49,12 +49,7 @@ func inPlaceOf(now, next chart.Values) chart.Values {
 // admit refuses values that name other images than those of the bundle, and what is
 // not there or cannot be done in this cluster.
 func (l *loading) admit(ctx context.Context, next chart.Values) error {
-	images := slices.Collect(maps.Values(l.at))
-	if next.Routing.Mode == chart.RouterMode && !slices.Contains(images, l.given.Router.Image) {
-		return errors.New("the bundle has no router, it is of an endpoint behind a gateway: load it as another endpoint, " +
-			"or put this one behind a gateway first, with kubectl aml deploy --gateway")
-	}
-	if err := onlyImages(next, l.name, l.session.Namespace, images); err != nil {
+	if err := l.admitImages(next); err != nil {
 		return err
 	}
 	for _, v := range next.Versions {
@@ -76,6 +71,23 @@ func (l *loading) admit(ctx context.Context, next chart.Values) error {
 	}
 	return l.hasSecret(ctx, next.Auth.ExistingSecret, "the endpoint's keys are to be in it: make it, or leave "+
 		"auth.existingSecret out")
+}
+
+// admitImages refuses values whose images the bundle does not have, or that could
+// not be run from nodes.
+func (l *loading) admitImages(next chart.Values) error {
+	images := slices.Collect(maps.Values(l.at))
+	if next.Routing.Mode == chart.RouterMode && !slices.Contains(images, l.given.Router.Image) {
+		return errors.New("the bundle has no router, it is of an endpoint behind a gateway: load it as another endpoint, " +
+			"or put this one behind a gateway first, with kubectl aml deploy --gateway")
+	}
+	errs := []error{onlyImages(next, l.name, l.session.Namespace, images)}
+	for _, name := range slices.Sorted(maps.Keys(next.Versions)) {
+		if inFolder(l.flags.registry) {
+			errs = append(errs, stayInNodes(name, next.Versions[name]))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // hasSecret refuses the name of a secret that is not there. Who may not look is not

@@ -6,12 +6,14 @@ package cmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/chart"
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute/kindcluster"
@@ -124,7 +126,7 @@ func (n *nodes) loadFor(ctx context.Context, o *options, p *plan, f *deployFlags
 	if n == nil {
 		return nil
 	}
-	around, err := o.imagesAround(ctx, p.endpoint, f)
+	around, err := o.imagesAround(ctx, p, f)
 	if err != nil {
 		return err
 	}
@@ -140,13 +142,16 @@ func (n *nodes) loadFor(ctx context.Context, o *options, p *plan, f *deployFlags
 }
 
 // imagesAround are those of an endpoint's router and limiter, as they will be.
-func (o *options) imagesAround(ctx context.Context, name string, f *deployFlags) ([]string, error) {
+func (o *options) imagesAround(ctx context.Context, p *plan, f *deployFlags) ([]string, error) {
 	s, err := o.connect()
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.endpoint(ctx, name)
+	now, err := s.endpoint(ctx, p.endpoint)
 	if err != nil && !errors.Is(err, release.ErrNotFound) {
+		return nil, err
+	}
+	if err := stayInNodes(p.versionName, now.values.Versions[p.versionName]); err != nil {
 		return nil, err
 	}
 	next := f.set(now.values) // of a new endpoint, the chart has the rest
@@ -154,4 +159,14 @@ func (o *options) imagesAround(ctx context.Context, name string, f *deployFlags)
 		return []string{next.Limiter.Image}, nil
 	}
 	return []string{next.Router.Image, next.Limiter.Image}, nil
+}
+
+// stayInNodes refuses a version whose images kubelets pull, although they have
+// them: nobody can pull what was loaded.
+func stayInNodes(name string, v chart.VersionValues) error {
+	if v.ImagePullPolicy != string(corev1.PullAlways) {
+		return nil
+	}
+	return fmt.Errorf("version %s has imagePullPolicy Always, and images in nodes cannot be pulled: set "+
+		"versions.%[1]s.imagePullPolicy to IfNotPresent, which is as good for images by digest", name)
 }
