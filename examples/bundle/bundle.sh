@@ -12,6 +12,7 @@ body='{"text": "a fine day"}'
 kubectl aml deploy moods --version-name blue -m mood=sky.txt \
     --inference-config inferenceconfig.json --deploy-config deploymentconfig.json
 kubectl aml invoke moods -d "$body"
+kubectl aml sbom moods > here.cdx.json
 kubectl aml bundle create moods --file moods.aml.tar
 kubectl aml bundle show moods.aml.tar
 kubectl aml delete endpoint moods
@@ -21,6 +22,10 @@ export KUBECONFIG="$SITE_KUBECONFIG"
 kubectl aml bundle load moods.aml.tar --registry "$SITE_REGISTRY" --dry-run server
 kubectl aml bundle load moods.aml.tar --registry "$SITE_REGISTRY"
 kubectl aml invoke moods -d "$body"
+
+# The packages that it runs with are known there, too.
+kubectl aml sbom moods > there.cdx.json
+cmp here.cdx.json there.cdx.json
 
 # The same for those who go on with Helm or GitOps: the values, with every image where it is now.
 kubectl aml bundle load moods.aml.tar --registry "$SITE_REGISTRY" --push-only > values.yaml

@@ -5,9 +5,10 @@
 // images that they name, for a cluster that reaches no registry of the outside.
 //
 // The file is a tar of an OCI image layout, so other tools read it too. index.json
-// names the images by the references that the values have, the chart as Helm's own
-// artifact, and an artifact of this package with the values. Every blob is in it
-// once. The same endpoint gives the same bytes.
+// names the images by the references that the values have, the lists of packages
+// that are attached to them, the chart as Helm's own artifact, and an artifact of
+// this package with the values. Every blob is in it once. The same endpoint gives the
+// same bytes.
 package bundle
 
 import (
@@ -69,6 +70,20 @@ type Image struct {
 	Platform string `json:"platform,omitempty"`
 	// Size is that of its blobs and manifests, in bytes. Images share blobs.
 	Size int64 `json:"size"`
+	// SBOMs are the lists of packages that are attached to it or, if it is for several
+	// platforms, to the images of which it consists.
+	SBOMs []SBOM `json:"sboms"`
+}
+
+// SBOM is a list of packages that is attached to an image.
+type SBOM struct {
+	// Reference is REPOSITORY@sha256:DIGEST, that of the artifact which refers to the
+	// image.
+	Reference string `json:"reference"`
+	// Subject is the digest of the image.
+	Subject string `json:"subject"`
+	// Size is that of the list, in bytes.
+	Size int64 `json:"size"`
 }
 
 // about is what the config of the artifact holds.
@@ -83,7 +98,7 @@ func parseManifest(raw []byte) (*v1.Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it is no manifest: %w", err)
 	}
-	for _, d := range descriptorsOf(m) {
+	for _, d := range append(descriptorsOf(m), subjectsOf(m.Subject)...) {
 		if err := check(d); err != nil {
 			return nil, err
 		}
@@ -96,12 +111,20 @@ func parseIndex(raw []byte) (*v1.IndexManifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it is no index of manifests: %w", err)
 	}
-	for _, d := range index.Manifests {
+	for _, d := range append(subjectsOf(index.Subject), index.Manifests...) {
 		if err := check(d); err != nil {
 			return nil, err
 		}
 	}
 	return index, nil
+}
+
+// subjectsOf is what a manifest is attached to, or nothing.
+func subjectsOf(subject *v1.Descriptor) []v1.Descriptor {
+	if subject == nil {
+		return nil
+	}
+	return []v1.Descriptor{*subject}
 }
 
 // descriptorsOf are the config and the layers of a manifest.

@@ -45,9 +45,9 @@ type shop struct {
 	spoil func(http.ResponseWriter, *http.Request) bool
 }
 
-func newShop(t *testing.T) *shop {
+func newShop(t *testing.T, opts ...registry.Option) *shop {
 	t.Helper()
-	s := &shop{t: t, next: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
+	s := &shop{t: t, next: registry.New(append(opts, registry.Logger(log.New(io.Discard, "", 0)))...)}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		spoil := s.spoil

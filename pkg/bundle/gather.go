@@ -29,6 +29,8 @@ const standardPlatform = "linux/amd64"
 type Gathered struct {
 	// Images are sorted by their references.
 	Images []Image
+	// Unlisted are why images come without a list of packages, sorted by the images.
+	Unlisted []*image.NoSBOMError
 
 	tops   []v1.Descriptor
 	pieces map[v1.Hash]piece
@@ -51,8 +53,13 @@ type piece struct {
 // one only, or linux/amd64. An image that is not for the platform is refused. Blobs
 // are not read yet, except for small ones that describe images. Errors of
 // registries are as in image.Package, all of them at once.
+//
+// The list of packages that is attached to an image, or to its environment, comes
+// along. If there is none, or its registry refuses to tell, Unlisted has the image.
+// An image that is attached to one which does not come along is refused.
 func Gather(ctx context.Context, c *image.Courier, names []string, platform string) (Gathered, error) {
-	g := gathering{ctx: ctx, courier: c, pieces: map[v1.Hash]piece{}}
+	g := gathering{ctx: ctx, courier: c, pieces: map[v1.Hash]piece{}, carried: map[string]bool{},
+		attached: map[string]string{}}
 	var errs []error
 	for _, name := range names {
 		errs = append(errs, g.find(name))
@@ -67,10 +74,12 @@ func Gather(ctx context.Context, c *image.Courier, names []string, platform stri
 	for _, f := range g.found {
 		errs = append(errs, g.take(f, wanted))
 	}
+	errs = append(errs, g.subjectsCarried())
 	slices.SortFunc(g.out.Images, func(a, b Image) int { return strings.Compare(a.Reference, b.Reference) })
 	slices.SortFunc(g.out.tops, func(a, b v1.Descriptor) int {
 		return strings.Compare(a.Annotations[refName], b.Annotations[refName])
 	})
+	g.out.Unlisted = sortedUnlisted(g.out.Unlisted)
 	g.out.pieces = g.pieces
 	return g.out, errors.Join(errs...)
 }
@@ -90,6 +99,12 @@ type gathering struct {
 	found   []found
 	pieces  map[v1.Hash]piece
 	out     Gathered
+
+	// carried are all manifests, attached what they are attached to, by references.
+	carried  map[string]bool
+	attached map[string]string
+	// images are those, each for one platform, that may have a list of packages.
+	images []image.Manifest
 }
 
 // found is an image as its registry has it.
@@ -218,15 +233,25 @@ func (g *gathering) take(f found, wanted *v1.Platform) error {
 		i.Platform = f.platform.String()
 	}
 	var err error
+	g.images = nil
 	if i.Size, err = g.add(m, 0); err != nil {
 		return err
 	}
-	g.out.Images = append(g.out.Images, i)
-	if !slices.ContainsFunc(g.out.tops, func(d v1.Descriptor) bool { return d.Annotations[refName] == m.Reference }) {
-		g.out.tops = append(g.out.tops, v1.Descriptor{MediaType: m.Type, Digest: m.Digest, Size: int64(len(m.Raw)),
-			Platform: f.platform, Annotations: map[string]string{refName: m.Reference, sourceKey: f.name}})
+	if i.SBOMs, err = g.lists(m.Reference); err != nil {
+		return err
 	}
+	g.out.Images = append(g.out.Images, i)
+	g.name(v1.Descriptor{MediaType: m.Type, Digest: m.Digest, Size: int64(len(m.Raw)), Platform: f.platform,
+		Annotations: map[string]string{refName: m.Reference, sourceKey: f.name}})
 	return nil
+}
+
+// name has index.json name a manifest, once.
+func (g *gathering) name(d v1.Descriptor) {
+	named := func(other v1.Descriptor) bool { return other.Annotations[refName] == d.Annotations[refName] }
+	if !slices.ContainsFunc(g.out.tops, named) {
+		g.out.tops = append(g.out.tops, d)
+	}
 }
 
 // child is the image of an index for a platform.
@@ -266,6 +291,7 @@ const mostDepth = 2
 // add makes pieces of a manifest and all that it names, and returns the size of it.
 func (g *gathering) add(m image.Manifest, depth int) (int64, error) {
 	g.pieces[m.Digest] = piece{size: int64(len(m.Raw)), raw: m.Raw}
+	g.carried[m.Reference] = true
 	size := int64(len(m.Raw))
 	if m.Type.IsIndex() {
 		if depth == mostDepth {
@@ -284,6 +310,10 @@ func (g *gathering) add(m image.Manifest, depth int) (int64, error) {
 		}
 		size += d.Size
 	}
+	g.attach(m, parsed.Subject)
+	if parsed.Config.MediaType.IsConfig() {
+		g.images = append(g.images, m)
+	}
 	return size, nil
 }
 
@@ -292,14 +322,19 @@ func (g *gathering) addChildren(m image.Manifest, size int64, depth int) (int64,
 	if err != nil {
 		return 0, fmt.Errorf("cannot read %s: %w", m.Reference, err)
 	}
+	g.attach(m, index.Subject)
 	for _, d := range index.Manifests {
 		child, err := g.courier.Manifest(g.ctx, sibling(m.Reference, d.Digest))
 		if err != nil {
 			return 0, err
 		}
+		images := g.images
 		more, err := g.add(child, depth+1)
 		if err != nil {
 			return 0, err
+		}
+		if d.Platform != nil && d.Platform.OS == "unknown" { // what is said of others
+			g.images = images
 		}
 		size += more
 	}

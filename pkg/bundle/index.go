@@ -21,7 +21,7 @@ func (b *Bundle) index(raw []byte) error {
 	if err != nil {
 		return b.wrong(notOurs, "it is no bundle: %w", err)
 	}
-	var ours, charts []top
+	var ours, charts, lists []top
 	for _, d := range index.Manifests {
 		t, err := b.top(d)
 		if err != nil {
@@ -34,6 +34,8 @@ func (b *Bundle) index(raw []byte) error {
 			return b.wrong("update kubectl aml", "it is of a newer form, %s", m.ArtifactType)
 		case len(t.blobs) > 0 && t.blobs[0].MediaType == chartConfig:
 			charts = append(charts, t)
+		case t.isList():
+			lists = append(lists, t)
 		default:
 			if err := b.image(d, t); err != nil {
 				return err
@@ -44,6 +46,14 @@ func (b *Bundle) index(raw []byte) error {
 		return b.wrong(notOurs, "it is no bundle, it has %d times values and %d charts", len(ours), len(charts))
 	}
 	slices.SortFunc(b.tops, func(a, c top) int { return strings.Compare(a.image.Reference, c.image.Reference) })
+	for _, l := range lists {
+		if err := b.list(l); err != nil {
+			return err
+		}
+	}
+	if err := b.onlyOurs(ours[0], charts[0]); err != nil {
+		return err
+	}
 	for _, t := range b.tops {
 		b.Images = append(b.Images, t.image)
 	}
@@ -53,7 +63,8 @@ func (b *Bundle) index(raw []byte) error {
 
 // top reads an image or an artifact.
 func (b *Bundle) top(d v1.Descriptor) (top, error) {
-	t := top{image: Image{Reference: d.Annotations[refName], Source: d.Annotations[sourceKey]}}
+	t := top{image: Image{Reference: d.Annotations[refName], Source: d.Annotations[sourceKey],
+		SBOMs: []SBOM{}}}
 	if d.Platform != nil {
 		t.image.Platform = d.Platform.String()
 	}
@@ -106,6 +117,7 @@ func (b *Bundle) children(t *top, raw []byte, of string, depth int) error {
 	if err != nil {
 		return b.wrong(doNotUse, "%s: %w", of, err)
 	}
+	t.attached = append(t.attached, subjectsOf(index.Subject)...)
 	for _, child := range index.Manifests {
 		if err := b.descend(t, child, depth+1); err != nil {
 			return err
@@ -121,6 +133,7 @@ func (b *Bundle) leaves(t *top, d *v1.Descriptor, raw []byte, of string) error {
 		return b.wrong(doNotUse, "%s: %w", of, err)
 	}
 	d.ArtifactType = m.ArtifactType
+	t.attached = append(t.attached, subjectsOf(m.Subject)...)
 	for _, blob := range descriptorsOf(m) {
 		if err := b.has(blob, of); err != nil {
 			return err
@@ -133,15 +146,23 @@ func (b *Bundle) leaves(t *top, d *v1.Descriptor, raw []byte, of string) error {
 
 // image takes in an image under the reference that it has.
 func (b *Bundle) image(d v1.Descriptor, t top) error {
-	ref, err := name.NewDigest(t.image.Reference)
-	_, strict := reference.ParseNormalizedNamed(t.image.Reference) // it lets no path have ".."
-	if err != nil || strict != nil || ref.DigestStr() != d.Digest.String() {
-		return b.wrong(doNotUse, "it calls the image %s %q", d.Digest, t.image.Reference)
+	if err := b.called(t.image.Reference, d.Digest); err != nil {
+		return err
 	}
 	if slices.ContainsFunc(b.tops, func(other top) bool { return other.image.Reference == t.image.Reference }) {
 		return b.wrong(doNotUse, "it names the image %s twice", t.image.Reference)
 	}
 	b.tops = append(b.tops, t)
+	return nil
+}
+
+// called refuses a name that is none for a digest.
+func (b *Bundle) called(as string, digest v1.Hash) error {
+	ref, err := name.NewDigest(as)
+	_, strict := reference.ParseNormalizedNamed(as) // it lets no path have ".."
+	if err != nil || strict != nil || ref.DigestStr() != digest.String() {
+		return b.wrong(doNotUse, "it calls the image %s %q", digest, as)
+	}
 	return nil
 }
 

@@ -57,6 +57,10 @@ type top struct {
 	image     Image
 	manifests []manifest // what is named comes before what names it
 	blobs     []v1.Descriptor
+	// attached is what they say that they are attached to.
+	attached []v1.Descriptor
+	// lists are the lists of packages that are attached to them.
+	lists []top
 }
 
 // manifest is a manifest or an index.

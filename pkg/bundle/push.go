@@ -23,6 +23,10 @@ type Pushed struct {
 	Sent, There int
 	// Bytes are those that travelled.
 	Bytes int64
+	// Lists counts the lists of packages that are attached to images there now.
+	Lists int
+	// Unattached is why other lists are not.
+	Unattached []error
 }
 
 // At are the references that the images have in a registry, HOST[/PATH], by those
@@ -47,7 +51,9 @@ func repositoryAt(registry, ref string) (string, error) {
 
 // Push writes the images to a registry, HOST[/PATH], where At says. What the
 // registry has is not sent again, and an upload that breaks off is taken up by
-// blobs. An image is there when all of it is. Errors are as in image.Package.
+// blobs. An image is there when all of it is. Then the lists of packages are attached
+// to it; it is as good without them, so what keeps them away is in Pushed. Errors are
+// as in image.Package.
 func (b *Bundle) Push(ctx context.Context, c *image.Courier, registry string) (Pushed, error) {
 	var did Pushed
 	for _, t := range b.tops {
@@ -55,8 +61,18 @@ func (b *Bundle) Push(ctx context.Context, c *image.Courier, registry string) (P
 		if err != nil {
 			return did, err
 		}
+		c.Begin(repository)
 		if err := b.push(ctx, c, t, repository, "", &did); err != nil {
 			return did, err
+		}
+		for _, l := range t.lists {
+			if err := b.push(ctx, c, l, repository, "", &did); ctx.Err() != nil {
+				return did, err
+			} else if err != nil {
+				did.Unattached = append(did.Unattached, err)
+				continue
+			}
+			did.Lists++
 		}
 	}
 	return did, nil
@@ -66,6 +82,7 @@ func (b *Bundle) Push(ctx context.Context, c *image.Courier, registry string) (P
 // "helm install" is given: oci://HOST[/PATH]/NAME. Its tag is the chart's version.
 func (b *Bundle) PushChart(ctx context.Context, c *image.Courier, registry string) (string, error) {
 	repository := strings.TrimSuffix(registry, "/") + "/" + chartName
+	c.Begin(repository)
 	return "oci://" + repository, b.push(ctx, c, b.chart, repository, b.Chart, &Pushed{})
 }
 
@@ -73,7 +90,6 @@ func (b *Bundle) PushChart(ctx context.Context, c *image.Courier, registry strin
 const uploads = 4
 
 func (b *Bundle) push(ctx context.Context, c *image.Courier, t top, repository, tag string, did *Pushed) error {
-	c.Begin(repository)
 	var mu sync.Mutex
 	g, during := errgroup.WithContext(ctx)
 	g.SetLimit(uploads)

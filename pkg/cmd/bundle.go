@@ -24,8 +24,8 @@ func newBundle(o *options) *cobra.Command {
 		Use:   "bundle",
 		Short: "Carry an endpoint to a cluster with no way out, in one file",
 		Long: "Carry an endpoint to a cluster with no way out, in one file: the chart, its values, and all images by\n" +
-			"digest, with the models in them. The file is a tar of an OCI image layout, which oras, skopeo and crane\n" +
-			"read, too. There are no keys, certificates or logins in it.",
+			"digest, with the models in them and the lists of packages that are attached to them. The file is a tar of an\n" +
+			"OCI image layout, which oras, skopeo and crane read, too. There are no keys, certificates or logins in it.",
 		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}

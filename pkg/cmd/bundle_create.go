@@ -47,8 +47,9 @@ func newBundleCreate(o *options) *cobra.Command {
 		Use:   "create ENDPOINT",
 		Short: "Write an endpoint into one file",
 		Long: "Write an endpoint as it runs into one file: the values in force, the chart, and every image that the\n" +
-			"endpoint's objects name, pinned to its digest. With flags of deploy it is the endpoint that deploy would\n" +
-			"make of them, with one version: the image is pushed, no cluster is asked, and nothing is deployed.\n\n" +
+			"endpoint's objects name, pinned to its digest, with the list of its packages if one is attached. With flags\n" +
+			"of deploy it is the endpoint that deploy would make of them, with one version: the image is pushed, no\n" +
+			"cluster is asked, and nothing is deployed.\n\n" +
 			"What is about a cluster stays behind: keys and their Secret, and the names of Secrets for pulling images.\n" +
 			"The variables of versions are in the values, so they are in the file, which nobody but you may read. The\n" +
 			"file appears when it is whole; the same endpoint gives the same bytes.",
@@ -96,6 +97,7 @@ func (o *options) bundleCreate(ctx context.Context, name string, f *bundleCreate
 		return err
 	}
 	o.tell("bundle: reading %d images", len(e.Images.Images))
+	o.tellUnlisted(e.Images.Unlisted)
 	size, err := bundle.Write(ctx, courier, e, file, f.overwrite)
 	if err != nil {
 		return err
@@ -103,6 +105,22 @@ func (o *options) bundleCreate(ctx context.Context, name string, f *bundleCreate
 	o.answer("%s created: endpoint %s, %d images, %s", cmp.Or(f.file, name+".aml.tar"), name, len(e.Images.Images),
 		megabytes(size))
 	return nil
+}
+
+// tellUnlisted tells which images come without a list of their packages.
+func (o *options) tellUnlisted(without []*image.NoSBOMError) {
+	var none []string
+	for _, w := range without {
+		if w.Err != nil {
+			o.tell("warning: the list of packages of %s does not come along: %v", w.Image, w.Err)
+			continue
+		}
+		none = append(none, w.Image)
+	}
+	if len(none) > 0 {
+		o.tell("note: no list of packages is attached to %s: where the bundle is loaded, kubectl aml sbom makes it of the layers",
+			strings.Join(none, ", "))
+	}
 }
 
 // toBundle is the endpoint in force, or the one that flags of deploy describe.

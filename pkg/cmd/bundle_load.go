@@ -37,9 +37,10 @@ func newBundleLoad(o *options) *cobra.Command {
 		Use:   "load FILE [ENDPOINT]",
 		Short: "Deploy the endpoint in a bundle, with its images in a registry of your own",
 		Long: "Deploy the endpoint in a bundle. The whole file is checked first. Then the images that the registry lacks\n" +
-			"are pushed to it, under their paths and digests, and the endpoint is made, or replaced if it is there: with\n" +
-			"those images and no other. The command returns when it serves. If it does not get ready, the reason is\n" +
-			"shown and everything is as it was. Without a registry, images go into the nodes of a kind cluster.\n\n" +
+			"are pushed to it, under their paths and digests, with the lists of their packages attached, and the endpoint\n" +
+			"is made, or replaced if it is there: with those images and no other. The command returns when it serves. If\n" +
+			"it does not get ready, the reason is shown and everything is as it was. Without a registry, images go into\n" +
+			"the nodes of a kind cluster.\n\n" +
 			"Keys are made for a new endpoint; one that is there keeps its keys, or stays without, and its certificate,\n" +
 			"secrets to pull images with, Service and Gateway. What else this cluster needs is in a file for --values.",
 		Example: "  kubectl aml bundle load diabetes.aml.tar --registry registry.example.com/ml -n models\n\n" +
@@ -89,11 +90,11 @@ func (o *options) bundleLoad(ctx context.Context, file, name string, f *bundleLo
 	if err := endpoint.ValidateName("endpoint", name); err != nil {
 		return err
 	}
-	o.tell("bundle: checking %s", megabytes(b.Size))
 	access, err := f.access(o, "bundle")
 	if err != nil {
 		return err
 	}
+	o.tell("bundle: checking %s", megabytes(b.Size))
 	if err := b.Verify(ctx, access.Meter("checking "+filepath.Base(file), b.Size)); err != nil {
 		return err
 	}
@@ -294,5 +295,11 @@ func (l *loading) push(ctx context.Context) error {
 	}
 	l.tell("bundle: %d images are at %s (%d blobs sent, %s; %d there already)", len(l.at), l.flags.registry, did.Sent,
 		megabytes(did.Bytes), did.There)
+	if did.Lists > 0 {
+		l.tell("bundle: lists of packages attached: %d", did.Lists)
+	}
+	for _, err := range did.Unattached {
+		l.tell("warning: a list of packages is not attached to its image: %v", err)
+	}
 	return nil
 }

@@ -51,18 +51,20 @@ func newBundleShow(o *options) *cobra.Command {
 		Use:   "show FILE",
 		Short: "Tell what is in a bundle",
 		Long: "Tell what is in a bundle: the endpoint, its versions and their models, the images with digest, size and\n" +
-			"platform. Everything that there is to be is there; only bundle load reads the layers of images and checks\n" +
-			"their digests. No cluster is needed.",
-		Example: "  kubectl aml bundle show diabetes.aml.tar",
-		Args:    exactArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return o.bundleShow(args[0], output) },
+			"platform, and the lists of packages that are attached to them. Everything that there is to be is there;\n" +
+			"only bundle load reads the layers of images and checks their digests. No cluster is needed.",
+		Example: "  kubectl aml bundle show diabetes.aml.tar\n\n" +
+			"  # The images by digest, a line each\n" +
+			"  kubectl aml bundle show diabetes.aml.tar -o name",
+		Args: exactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return o.bundleShow(args[0], output) },
 	}
-	c.Flags().StringVarP(&output, "output", "o", "", "Output format. One of: wide, json, yaml")
+	c.Flags().StringVarP(&output, "output", "o", "", "Output format. One of: wide, json, yaml, name")
 	return c
 }
 
 func (o *options) bundleShow(file, output string) (err error) {
-	format, err := printer.ParseFormat(output, printer.Wide, printer.JSON, printer.YAML)
+	format, err := printer.ParseFormat(output, printer.Wide, printer.JSON, printer.YAML, printer.Name)
 	if err != nil {
 		return usageError{err}
 	}
@@ -80,10 +82,11 @@ func (o *options) bundleShow(file, output string) (err error) {
 		o.answer("Endpoint %s, chart %s, %s\n", b.Endpoint, b.Chart, megabytes(b.Size))
 	}
 	l := printer.Listing{Object: shown, Columns: []printer.Column{{Name: "Image"}, {Name: "For"}, {Name: "Models"},
-		{Name: "Platform"}, {Name: "Size"}, {Name: "Source", Wide: true}}}
+		{Name: "Platform"}, {Name: "Size"}, {Name: "SBOM"}, {Name: "Source", Wide: true}}}
 	for _, i := range shown.Images {
 		l.Rows = append(l.Rows, []any{shortDigest(i.Reference, format), strings.Join(i.For, ","), shown.modelsFor(i),
-			cmp.Or(i.Platform, "<none>"), megabytes(i.Size), i.Source})
+			cmp.Or(i.Platform, "<none>"), megabytes(i.Size), sbomsOf(i, format), i.Source})
+		l.Names = append(l.Names, i.Reference)
 	}
 	return l.Print(o.Streams.Out, o.Streams.ErrOut, format)
 }
@@ -95,6 +98,16 @@ func shortDigest(ref string, format printer.Format) string {
 		return ref
 	}
 	return name + "@" + digest[:12]
+}
+
+// sbomsOf are the lists of packages of an image, by digest.
+func sbomsOf(i bundledImage, format printer.Format) string {
+	var all []string
+	for _, s := range i.SBOMs {
+		_, digest, _ := strings.Cut(shortDigest(s.Reference, format), "@")
+		all = append(all, digest)
+	}
+	return cmp.Or(strings.Join(all, ","), "<none>")
 }
 
 func shownOf(b *bundle.Bundle, values chart.Values) bundleShown {

@@ -71,6 +71,8 @@ type Options struct {
 	Log func(line string)
 
 	backoff *remote.Backoff
+	// puller has logged in before.
+	puller *remote.Puller
 }
 
 // Image is an image that is in the registry.

@@ -140,6 +140,9 @@ func (o Options) remoteOptions(ctx context.Context, t http.RoundTripper) []remot
 	if o.backoff != nil {
 		opts = append(opts, remote.WithRetryBackoff(*o.backoff))
 	}
+	if o.puller != nil {
+		opts = append(opts, remote.Reuse(o.puller))
+	}
 	return opts
 }
 

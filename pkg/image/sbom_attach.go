@@ -8,33 +8,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
-
-// sbomType is the media type of CycloneDX in JSON, as IANA has it.
-const sbomType = "application/vnd.cyclonedx+json"
-
-// NoSBOMError says that no list of packages is attached to an image.
-type NoSBOMError struct {
-	// Image is the one asked for, by digest.
-	Image string
-}
-
-// Error names the image.
-func (e *NoSBOMError) Error() string {
-	return fmt.Sprintf("no list of packages is attached to %s: make one of its layers with kubectl aml sbom %s", e.Image,
-		e.Image)
-}
 
 // attach makes the SBOM of an image, which may be read from elsewhere, and attaches
 // it to the subject as a referrer (OCI distribution-spec 1.1); where the registry
@@ -55,7 +40,12 @@ func attach(ctx context.Context, img v1.Image, subject name.Digest, o Options) (
 	if err != nil {
 		return "", explain(err, "read", subject.Name())
 	}
-	a, sbom, err := sbomArtifact(text, desc)
+	sbom := static.NewLayer(text, SBOMType)
+	listed, err := partial.Descriptor(sbom)
+	if err != nil {
+		return "", err
+	}
+	a, err := sbomArtifact(*listed, desc)
 	if err != nil {
 		return "", err
 	}
@@ -78,47 +68,28 @@ func attach(ctx context.Context, img v1.Image, subject name.Digest, o Options) (
 
 // AttachedSBOM returns the SBOM that is attached to an image, whoever made it, or
 // to the environment that it was built upon, if that is in the same registry. If
-// there is none the error is a *NoSBOMError.
+// there is none the error is a *NoSBOMError. One of more than MostSBOM bytes is
+// refused.
 func AttachedSBOM(ctx context.Context, ref string, o Options) ([]byte, error) {
-	img, subject, err := imageOf(ctx, ref, o)
+	l, err := listOf(ctx, ref, o)
 	if err != nil {
 		return nil, err
 	}
-	image := subject.Name()
-	there, err := attached(ctx, subject, o)
-	if err == nil && there == nil {
-		if subject = environmentOf(img, subject); subject.Name() != image {
-			if there, err = attached(ctx, subject, o); slices.Contains(hidden(), statusOf(err)) {
-				err = nil
-			}
-		}
-	}
+	layer, err := remote.Layer(l.of.Context().Digest(l.text().Digest.String()),
+		o.remoteOptions(ctx, newTransport(o))...)
 	if err != nil {
-		return nil, err
+		return nil, explain(err, "read", l.of.Name())
 	}
-	if there == nil {
-		return nil, &NoSBOMError{Image: image}
-	}
-	opts := o.remoteOptions(ctx, newTransport(o))
-	got, err := remote.Get(subject.Context().Digest(there.String()), opts...)
+	text, err := layer.Compressed()
 	if err != nil {
-		return nil, explain(err, "read", subject.Name())
+		return nil, explain(err, "read", l.of.Name())
 	}
-	m, err := v1.ParseManifest(bytes.NewReader(got.Manifest))
-	if err != nil || len(m.Layers) != 1 {
-		return nil, fmt.Errorf("what is attached to %s is no list of packages: remove it from the registry", subject.Name())
-	}
-	l, err := remote.Layer(subject.Context().Digest(m.Layers[0].Digest.String()), opts...)
-	if err != nil {
-		return nil, explain(err, "read", subject.Name())
-	}
-	text, err := l.Compressed()
-	if err != nil {
-		return nil, explain(err, "read", subject.Name())
-	}
-	out, err := io.ReadAll(text)
+	out, err := io.ReadAll(io.LimitReader(text, l.text().Size+1))
 	if err := errors.Join(err, text.Close()); err != nil {
-		return nil, explain(err, "read", subject.Name())
+		return nil, explain(err, "read", l.of.Name())
+	}
+	if int64(len(out)) != l.text().Size {
+		return nil, &notListError{l.of.Name(), "it has another size than its manifest says"}
 	}
 	return out, nil
 }
@@ -170,8 +141,8 @@ func pinnedDigest(subject name.Digest, digest *v1.Hash) string {
 	return subject.Context().Digest(digest.String()).Name()
 }
 
-// attached is the digest of the first list that is attached to an image; nil if
-// there is none.
+// attached is the digest of a list that is attached to an image, of several always
+// the same one; nil if there is none.
 func attached(ctx context.Context, subject name.Digest, o Options) (*v1.Hash, error) {
 	opts := o.remoteOptions(ctx, newTransport(o))
 	index, err := remote.Referrers(subject, opts...)
@@ -182,6 +153,7 @@ func attached(ctx context.Context, subject name.Digest, o Options) (*v1.Hash, er
 	if err != nil {
 		return nil, explain(err, "look up what is attached to", subject.Name())
 	}
+	slices.SortFunc(m.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.Hex, b.Digest.Hex) })
 	for _, d := range m.Manifests {
 		kind := d.ArtifactType
 		if kind == emptyConfig { // some registries look at the config alone
@@ -193,7 +165,7 @@ func attached(ctx context.Context, subject name.Digest, o Options) (*v1.Hash, er
 				kind = read.ArtifactType
 			}
 		}
-		if kind == sbomType {
+		if kind == string(SBOMType) {
 			return &d.Digest, nil
 		}
 	}
@@ -213,23 +185,17 @@ func descriptorOf(img v1.Image) (v1.Descriptor, error) {
 	return v1.Descriptor{MediaType: kind, Digest: digest, Size: size}, err
 }
 
-// sbomArtifact is the manifest that refers to an image, and the layer with the list.
-func sbomArtifact(text []byte, subject v1.Descriptor) (artifact, v1.Layer, error) {
-	l := static.NewLayer(text, types.MediaType(sbomType))
-	digest, err := l.Digest()
+// sbomArtifact is the manifest of a list that refers to an image.
+func sbomArtifact(list, subject v1.Descriptor) (artifact, error) {
+	a, err := newArtifact(string(SBOMType), []byte("{}"), emptyConfig, []v1.Descriptor{list}, nil)
 	if err != nil {
-		return artifact{}, nil, err
-	}
-	a, err := newArtifact(sbomType, []byte("{}"), emptyConfig, []v1.Descriptor{{MediaType: types.MediaType(sbomType),
-		Size: int64(len(text)), Digest: digest}}, nil)
-	if err != nil {
-		return artifact{}, nil, err
+		return artifact{}, err
 	}
 	m, err := v1.ParseManifest(bytes.NewReader(a.manifest))
 	if err != nil {
-		return artifact{}, nil, err
+		return artifact{}, err
 	}
 	m.Subject = &subject
 	a.manifest, err = json.Marshal(m)
-	return a, l, err
+	return a, err
 }
