@@ -11,10 +11,18 @@ import (
 )
 
 var (
-	condaName     = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]*)\s*(.*)$`)
-	condaSpaces   = regexp.MustCompile(`\s*([=<>!~,|])\s*`)
-	condaVersions = regexp.MustCompile(`^[A-Za-z0-9_.*+!=<>~,| -]*$`)
+	condaName    = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]*)\s*(.*)$`)
+	condaChannel = regexp.MustCompile(`^[^\s'"]+$`)
+	condaSpaces  = regexp.MustCompile(`\s*([=<>!~,|]+)\s*`)
+	// condaVersions are bounds, and a build after them.
+	condaVersions = regexp.MustCompile(`^(` + condaBound + `(?:[,|]` + condaBound + `)*)([= ][A-Za-z0-9_.*+-]+)?$`)
+	// condaKeys are what conda knows in brackets.
+	condaKeys = regexp.MustCompile(`^\s*(?:version|build|build_number|channel|subdir|fn|url|md5|sha256|license|` +
+		`license_family|features|track_features)\s*=`)
+	condaArchive = regexp.MustCompile(`^(?:https?|file|s3|oci)://\S+\.(?:conda|tar\.bz2)(?:#[0-9a-f]+)?$`)
 )
+
+const condaBound = `(?:==|!=|>=|<=|~=|[=<>])?[A-Za-z0-9*][A-Za-z0-9_.*+!-]*`
 
 // parseConda reads a package of a conda file
 // (https://docs.conda.io/projects/conda/en/stable/user-guide/concepts/pkg-specs.html)
@@ -24,24 +32,90 @@ func parseConda(s string) (text, wrong string) {
 		return "", wrong
 	}
 	s = strings.TrimSpace(s)
-	channel, name, found := strings.Cut(s, "::")
-	if found {
-		channel += "::"
-	} else {
-		channel, name = "", s
-	}
-	m := condaName.FindStringSubmatch(strings.TrimSpace(name))
-	switch {
-	case isURL.MatchString(s) || m != nil && strings.HasPrefix(m[2], "["):
+	if condaArchive.MatchString(s) {
 		return s, ""
-	case m == nil || !condaVersions.MatchString(m[2]):
+	}
+	channel := ""
+	if at := strings.LastIndex(s, "::"); at >= 0 && !strings.Contains(s[:at], "[") {
+		channel, s = strings.TrimSpace(s[:at]), strings.TrimSpace(s[at+2:])
+		if !condaChannel.MatchString(channel) {
+			return "", "has no name of a channel before its ::, write CHANNEL::NAME=VERSION"
+		}
+		channel += "::"
+	}
+	s, attributes, bracket := strings.Cut(s, "[")
+	m := condaName.FindStringSubmatch(s)
+	switch {
+	case channel == "" && ofPip(s, attributes):
+		return "", "is pip's, and not conda's: write it below \"pip\""
+	case m == nil:
 		return "", "is no package as conda reads it: write NAME=VERSION"
 	}
-	versions := strings.Join(strings.Fields(condaSpaces.ReplaceAllString(m[2], "$1")), " ")
-	if versions != "" && !strings.ContainsAny(versions[:1], "=<>!~") {
-		versions = " " + versions
+	versions, ok := parseCondaVersions(m[2])
+	if !ok || bracket && !condaAttributes(attributes) {
+		return "", "is no package as conda reads it: write NAME=VERSION"
 	}
-	return strings.TrimSpace(channel) + strings.ToLower(m[1]) + versions, ""
+	text = channel + strings.ToLower(m[1]) + versions
+	if bracket {
+		text += "[" + attributes
+	}
+	return text, ""
+}
+
+// ofPip tells of a text that pip takes and conda does not.
+func ofPip(s, attributes string) bool {
+	extras, _, _ := strings.Cut(attributes, "]")
+	return strings.HasPrefix(s, "-") || isURL.MatchString(s) || strings.ContainsAny(s+attributes, ";@") ||
+		extras != "" && !strings.Contains(extras, "=")
+}
+
+// condaAttributes tells whether conda knows what stands in brackets.
+func condaAttributes(s string) bool {
+	inside, found := strings.CutSuffix(s, "]")
+	var quote rune
+	parts := strings.FieldsFunc(inside, func(r rune) bool {
+		switch {
+		case quote == 0 && (r == '\'' || r == '"'):
+			quote = r
+		case r == quote:
+			quote = 0
+		}
+		return r == ',' && quote == 0
+	})
+	return found && quote == 0 && len(parts) > 0 &&
+		!slices.ContainsFunc(parts, func(part string) bool { return !condaKeys.MatchString(part) })
+}
+
+// parseCondaVersions gives versions one spelling: a version alone is ==VERSION,
+// and VERSION.* is =VERSION.
+func parseCondaVersions(s string) (text string, ok bool) {
+	s = strings.Join(strings.Fields(condaSpaces.ReplaceAllString(s, "$1")), " ")
+	if s == "" {
+		return "", true
+	}
+	m := condaVersions.FindStringSubmatch(s)
+	if m == nil {
+		return "", false
+	}
+	versions, build := strings.ToLower(m[1]), m[2]
+	if !strings.Contains(versions, "|") && build == "" {
+		parts := strings.Split(versions, ",")
+		slices.Sort(parts)
+		slices.Reverse(parts)
+		versions = strings.Join(slices.Compact(parts), ",")
+	}
+	bare := !strings.ContainsAny(versions[:1], "=<>!~")
+	switch start, star := strings.CutSuffix(strings.TrimPrefix(versions, "="), ".*"); {
+	case build != "" || strings.ContainsAny(start, "=<>!~,|*"):
+	case star:
+		return "=" + start, true
+	case bare:
+		return "==" + start, true
+	}
+	if bare {
+		return " " + versions + build, true
+	}
+	return versions + build, true
 }
 
 // plainVersion is a version of Python or pip that pip and uv have words for too.
@@ -53,8 +127,9 @@ var (
 // bound is a part of a version, such as >=3.8; "=" is any version that begins so.
 type bound struct{ operator, version string }
 
-// python are the bounds of Python and pip in a conda file with nothing else;
-// plain is false for a conda file that needs conda.
+// pipOnly gives the bounds of Python and pip in a conda file with nothing else;
+// plain is false for a conda file that needs conda, if only for a Python that is
+// older than what uv gets.
 func pipOnly(conda []string) (python, pip []bound, plain bool) {
 	for _, spec := range conda {
 		m := plainPackage.FindStringSubmatch(spec)
@@ -71,7 +146,23 @@ func pipOnly(conda []string) (python, pip []bound, plain bool) {
 			pip = append(pip, bounds...)
 		}
 	}
-	return python, pip, true
+	return python, pip, !slices.ContainsFunc(python, bound.old)
+}
+
+// old tells of a bound that only a Python before 3.8 keeps, the first that uv gets
+// (https://docs.astral.sh/uv/concepts/python-versions/).
+func (b bound) old() bool {
+	numbers := append(strings.Split(b.version, "."), "")
+	major, _ := strconv.Atoi(numbers[0])
+	minor, err := strconv.Atoi(numbers[1])
+	switch b.operator {
+	case "=", "==", "<=":
+		return major < 3 || major == 3 && err == nil && minor < 8
+	case "<":
+		return major < 3 || major == 3 && minor <= 8
+	default:
+		return false
+	}
 }
 
 func parseBounds(s string) ([]bound, bool) {

@@ -75,21 +75,61 @@ func TestParseRequirement(t *testing.T) {
 func TestParseConda(t *testing.T) {
 	t.Parallel()
 	const none = "is no package as conda reads it: write NAME=VERSION"
+	const pips = `is pip's, and not conda's: write it below "pip"`
 	cases := map[string]struct{ text, want, wrong string }{
-		"a name":           {" NumPy ", "numpy", ""},
-		"a version":        {"Python = 3.8", "python=3.8", ""},
-		"bounds":           {"python >=3.8 , <3.9|3.11", "python>=3.8,<3.9|3.11", ""},
-		"a space":          {"python  3.8  h1_0", "python 3.8 h1_0", ""},
-		"a build":          {"python=3.8=h1_A", "python=3.8=h1_A", ""},
-		"a channel":        {"Conda-Forge::Python=3.8", "Conda-Forge::python=3.8", ""},
-		"in brackets":      {"python[version='>=3']", "python[version='>=3']", ""},
-		"a URL":            {"https://example.test/X.conda", "https://example.test/X.conda", ""},
-		"nothing":          {" ", "", none},
-		"a command":        {"$(id)", "", none},
-		"a version's end":  {"x=1;id", "", none},
-		"a line break":     {"a\nb", "", "holds a line break or another character that is none of a name: write one package in each text"},
-		"a marker of pip":  {"a; b", "", none},
-		"a name in quotes": {"'a'", "", none},
+		"a name":                     {" NumPy ", "numpy", ""},
+		"a version":                  {"Python = 3.8", "python=3.8", ""},
+		"a space before it":          {"numpy =1.2", "numpy=1.2", ""},
+		"all that begin so":          {"numpy 1.2.*", "numpy=1.2", ""},
+		"all that begin so, twice":   {"numpy=1.2.*", "numpy=1.2", ""},
+		"a glob":                     {"numpy 1.2*", "numpy 1.2*", ""},
+		"any version":                {"numpy *", "numpy *", ""},
+		"that version alone":         {"numpy == 1.2", "numpy==1.2", ""},
+		"no operator":                {"numpy 1.2", "numpy==1.2", ""},
+		"the case of a version":      {"numpy==1.3RC1", "numpy==1.3rc1", ""},
+		"bounds":                     {"python <3.9 , >=3.8", "python>=3.8,<3.9", ""},
+		"bounds, one of them twice":  {"python<3.9,>=3.8,<3.9", "python>=3.8,<3.9", ""},
+		"bounds and an or":           {"python >=3.8 , <3.9|3.11", "python>=3.8,<3.9|3.11", ""},
+		"an or":                      {"python 3.8|3.9.*", "python 3.8|3.9.*", ""},
+		"what goes with a version":   {"a ~= 1.2", "a~=1.2", ""},
+		"an epoch":                   {"a=1!2.0+local", "a=1!2.0+local", ""},
+		"a space":                    {"python  3.8  h1_0", "python 3.8 h1_0", ""},
+		"a build":                    {"Python=3.8=h1_A", "python=3.8=h1_A", ""},
+		"a build alone":              {"blas=*=openblas", "blas=*=openblas", ""},
+		"some builds":                {"pytorch >=2.1,<2.3 *cuda*", "pytorch>=2.1,<2.3 *cuda*", ""},
+		"a channel":                  {"Conda-Forge::Python=3.8", "Conda-Forge::python=3.8", ""},
+		"a channel and a space":      {"conda-forge :: numpy 1.2.*", "conda-forge::numpy=1.2", ""},
+		"a folder of a channel":      {"conda-forge/linux-64::NumPy", "conda-forge/linux-64::numpy", ""},
+		"the URL of a channel":       {"https://Example.test/Mine::NumPy = 1.2", "https://Example.test/Mine::numpy=1.2", ""},
+		"in brackets":                {"Python[version='>=3,<4', build=\"a,b\"]", "python[version='>=3,<4', build=\"a,b\"]", ""},
+		"a version and brackets":     {"numpy >= 1.2 [build_number=0]", "numpy>=1.2[build_number=0]", ""},
+		"a channel in brackets":      {"a[channel=x::y]", "a[channel=x::y]", ""},
+		"a URL":                      {"https://example.test/X.conda", "https://example.test/X.conda", ""},
+		"a URL with its sum":         {"https://example.test/X.tar.bz2#0a1b", "https://example.test/X.tar.bz2#0a1b", ""},
+		"a file of the image":        {"file:///srv/x-1-0.tar.bz2", "file:///srv/x-1-0.tar.bz2", ""},
+		"nothing":                    {" ", "", none},
+		"a command":                  {"$(id)", "", none},
+		"a line break":               {"a\nb", "", "holds a line break or another character that is none of a name: write one package in each text"},
+		"a name in quotes":           {"'a'", "", none},
+		"no version":                 {"a=", "", none},
+		"three ===":                  {"a===1", "", none},
+		"bounds without a comma":     {"a >=1 <2", "", none},
+		"a bound at the end":         {"a>=1,", "", none},
+		"too many words":             {"a 1 b c", "", none},
+		"no end of the brackets":     {"a[version='1'", "", none},
+		"no end of quotes":           {"a[version='1]", "", none},
+		"nothing in the brackets":    {"a[]", "", none},
+		"no key of conda's":          {"a[versions=1]", "", none},
+		"no channel":                 {"::a", "", "has no name of a channel before its ::, write CHANNEL::NAME=VERSION"},
+		"a channel of two words":     {"a b::c", "", "has no name of a channel before its ::, write CHANNEL::NAME=VERSION"},
+		"an extra of pip":            {"uvicorn[standard]", "", pips},
+		"an extra with a version":    {"uvicorn[standard]==0.20", "", pips},
+		"a marker of pip":            {"a; python_version<'3.9'", "", pips},
+		"a name at a URL":            {"a @ https://example.test/a.whl", "", pips},
+		"a URL of pip":               {"git+https://example.test/a.git", "", pips},
+		"a wheel":                    {"https://example.test/a-1-py3-none-any.whl", "", pips},
+		"an option of pip":           {"-r requirements.txt", "", pips},
+		"a package that runs things": {"x=1;id", "", pips},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -121,6 +161,12 @@ func TestPipOnly(t *testing.T) {
 		"an or":          {"python=3.8|3.9", false, "", ""},
 		"a channel":      {"x::python=3.8", false, "", ""},
 		"a longer name":  {"python-x", false, "", ""},
+		"a bound of old": {"python>=3.6", true, ">=3.6", "v[:3] >= (3, 6,)"},
+		"an old one":     {"python=3.6.2", false, "", ""},
+		"a very old one": {"python==2.7", false, "", ""},
+		"only old ones":  {"python>=3.6,<3.8", false, "", ""},
+		"up to an old":   {"python<=3.7", false, "", ""},
+		"any of 3":       {"python=3", true, "3", "v[:1] == (3,)"},
 		"a wide star":    {"python>=3.8.*", false, "", ""},
 	}
 	for name, c := range cases {
@@ -161,6 +207,26 @@ func FuzzParseRequirement(f *testing.F) {
 			if strings.ContainsAny(r.text, "\n\r\x00") {
 				t.Errorf("%q has more than a line: %q", line, r.text)
 			}
+		}
+	})
+}
+
+// FuzzParseConda holds that one spelling of a package stays as it is.
+func FuzzParseConda(f *testing.F) {
+	for _, text := range []string{"NumPy = 1.2", "a 1.2.*", "a >=1 , <2", "x/y::a 1.2 b_0", "a[version='>=1', build=b]", "a 1|2.*",
+		"https://example.test/ch::a", "https://example.test/a-1-0.conda#00", "a>=1[build=x]", "a[extra]"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		text, wrong := parseConda(s)
+		if wrong != "" {
+			if text != "" || strings.Contains(wrong, "\n") {
+				t.Errorf("%q is told in two lines: %q", s, wrong)
+			}
+			return
+		}
+		if again, wrong := parseConda(text); wrong != "" || again != text {
+			t.Errorf("%q is %q, and that is %q, %q", s, text, again, wrong)
 		}
 	})
 }
