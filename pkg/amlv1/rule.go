@@ -244,6 +244,7 @@ func (r *reader[T]) list(u *rule[T], n *node) []string {
 	var out []string
 	for _, item := range n.items {
 		if item.kind == textKind {
+			r.source.places[fmt.Sprintf("%s[%d]", r.full(u.path), len(out))] = item.at
 			out = append(out, item.text)
 			continue
 		}

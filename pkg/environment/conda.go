@@ -62,6 +62,18 @@ func parseConda(s string) (text, wrong string) {
 	return text, ""
 }
 
+// parseChannel reads a channel of a conda file. wrong says why conda could not
+// take it here.
+func parseChannel(s string) (text, wrong string) {
+	switch text = strings.TrimSpace(s); {
+	case unprintable(s) != "" || !condaChannel.MatchString(text):
+		return "", "is no name of a channel: write one such as conda-forge"
+	case strings.HasPrefix(text, ".") || strings.HasPrefix(text, "~"):
+		return "", "is a folder of yours, which is not there where the image is built: write the URL of a channel"
+	}
+	return text, ""
+}
+
 // ofPip tells of a text that pip takes and conda does not.
 func ofPip(s, attributes string) bool {
 	extras, _, _ := strings.Cut(attributes, "]")

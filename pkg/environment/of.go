@@ -205,6 +205,11 @@ func (m *maker) check() {
 			m.refusePackage(fmt.Sprintf("%s[%d]", m.list, i), spec, why)
 		}
 	}
+	for i, channel := range m.made.Channels {
+		if _, why := parseChannel(channel); why != "" {
+			m.refusePackage(fmt.Sprintf("%s[%d]", m.channels(), i), channel, why)
+		}
+	}
 	if _, err := m.made.dockerfile(); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			m.refuse(m.base, "%s", line)
@@ -222,10 +227,21 @@ func (m *maker) check() {
 		m.findings = append(m.findings, m.packages.Warning(m.list, "have a URL with a password, which everybody reads who "+
 			"has the image: write the index in a pip.conf instead"))
 	}
+	if slices.ContainsFunc(slices.Concat(m.made.Channels, m.made.Conda), secretChannel.MatchString) {
+		m.findings = append(m.findings, m.packages.Warning(m.channels(), "have a URL with a password or a token, which "+
+			"everybody reads who has the image: write a channel that wants none, such as a mirror's"))
+	}
 }
 
-// password is found in a URL.
-var password = regexp.MustCompile(`://[^/@\s]*:[^/@\s]*@`)
+// channels is the field that has those of the conda file.
+func (m *maker) channels() string { return strings.TrimSuffix(m.list, "dependencies") + "channels" }
+
+// password is found in a URL; secretChannel in the URL of a channel, where a token
+// stands in the path.
+var (
+	password      = regexp.MustCompile(`://[^/@\s]*:[^/@\s]*@`)
+	secretChannel = regexp.MustCompile(`://[^/@\s]*:[^/@\s]*@|://[^/\s]+/t/[^/\s]+/`)
+)
 
 func (m *maker) refusePackage(field, text, why string) {
 	m.findings = append(m.findings, m.packages.Finding(field, fmt.Sprintf("%q %s", text, why)))

@@ -114,7 +114,28 @@ func TestOfSaysWhereItStands(t *testing.T) {
 				"from: write COPY <<EOF, ADD with a URL, or RUN\n"},
 		"a channel with a line break": {`{"entryScript": "score.py", "environment": {"docker": {"baseImage": "b"}, "python": {"condaDependencies":
  {"channels": ["a\nb"], "dependencies": [{"pip": ["azureml-defaults"]}]}}}}`,
-			`ic.json:1:69: environment.docker.baseImage: channel "a\nb" is no name of a channel: write one such as conda-forge` + "\n"},
+			`ic.json:2:16: environment.python.condaDependencies.channels[0]: "a\nb" is no name of a channel: write one such as ` +
+				"conda-forge\n"},
+		"a channel of one's own": {`{"entryScript": "score.py", "environment": {"docker": {"baseImage": "b"}, "python": {"condaDependencies":
+ {"channels": ["conda-forge", "./mine"], "dependencies": [{"pip": ["azureml-defaults"]}]}}}}`,
+			`ic.json:2:31: environment.python.condaDependencies.channels[1]: "./mine" is a folder of yours, which is not there ` +
+				"where the image is built: write the URL of a channel\n"},
+		"a channel with a token": {`{"entryScript": "score.py", "environment": {"docker": {"baseImage": "b"}, "python": {"condaDependencies":
+ {"channels": ["https://example.test/t/to-ken/mine"], "dependencies": ["x", {"pip": ["azureml-defaults"]}]}}}}`,
+			"warning: ic.json:2:15: environment.python.condaDependencies.channels: have a URL with a password or a token, which " +
+				"everybody reads who has the image: write a channel that wants none, such as a mirror's\n"},
+		"a package with a password": {`{"entryScript": "score.py", "environment": {"docker": {"baseImage": "b"}, "python": {"condaDependencies":
+ {"channels": ["x"], "dependencies": ["https://u:p@example.test/mine::x", {"pip": ["azureml-defaults"]}]}}}}`,
+			"warning: ic.json:2:15: environment.python.condaDependencies.channels: have a URL with a password or a token, which " +
+				"everybody reads who has the image: write a channel that wants none, such as a mirror's\n"},
+		"pip's words for conda": {`{"entryScript": "score.py", "environment": {"docker": {"baseImage": "b"}, "python": {"condaDependencies":
+ {"dependencies": ["python=3.11",
+  "uvicorn[standard]", "numpy >=1.2 <2",
+  {"pip": ["azureml-defaults"]}]}}}}`,
+			`ic.json:3:3: environment.python.condaDependencies.dependencies[1]: "uvicorn[standard]" is pip's, and not conda's: ` +
+				`write it below "pip"` + "\n" +
+				`ic.json:3:24: environment.python.condaDependencies.dependencies[2]: "numpy >=1.2 <2" is no package as conda reads ` +
+				"it: write NAME=VERSION\n"},
 		"packages that nobody has": {`{"entryScript": "score.py", "environment": {"python": {"userManagedDependencies": true}}}`,
 			"ic.json:1:83: environment.python.userManagedDependencies: is true without a base image that could have the packages: " +
 				"write docker.baseImage too, or false\n"},

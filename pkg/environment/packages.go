@@ -65,11 +65,12 @@ func (e Environment) packages() (packages, error) {
 	slices.Sort(p.conda)
 	p.conda = slices.Compact(p.conda)
 	for _, channel := range e.Channels {
-		if why := unprintable(channel); why != "" || strings.TrimSpace(channel) == "" {
-			refuse("channel", channel, "is no name of a channel: write one such as conda-forge")
+		text, why := parseChannel(channel)
+		if why != "" {
+			refuse("channel", channel, why)
 		}
-		if channel = strings.TrimSpace(channel); !slices.Contains(p.channels, channel) {
-			p.channels = append(p.channels, channel)
+		if !slices.Contains(p.channels, text) {
+			p.channels = append(p.channels, text)
 		}
 	}
 	p.python, p.pip, p.plain = pipOnly(p.conda)

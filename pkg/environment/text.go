@@ -259,12 +259,14 @@ func (t *text) condaSteps(p packages, micromamba string) {
 	}
 	t.note("The packages, for conda.")
 	t.file(condaFile, lines)
-	t.download([]string{"--mount=type=bind,from=" + micromamba + ",target=" + solver},
-		"export MAMBA_ROOT_PREFIX=/tmp/micromamba HOME=/tmp/micromamba; certificates=etc/ssl/certs/ca-certificates.crt;",
-		"[ -f $ca ] || [ -f /$certificates ] || [ -f /etc/pki/tls/certs/ca-bundle.crt ] ||",
-		"  export REQUESTS_CA_BUNDLE="+solver+"/$certificates;",
-		solver+"/bin/micromamba create --yes --quiet --prefix "+prefix+" --file "+condaFile+";",
-		"rm -rf /tmp/micromamba")
+	t.download([]string{"--mount=type=bind,from=" + micromamba + ",target=" + solver}, slices.Concat(
+		condaTrust(),
+		[]string{
+			`if [ -n "${CUDA_VERSION:-}" ]; then export CONDA_OVERRIDE_CUDA=${CONDA_OVERRIDE_CUDA:-$CUDA_VERSION}; fi;`,
+			"export MAMBA_ROOT_PREFIX=/tmp/micromamba HOME=/tmp/micromamba;",
+			solver + "/bin/micromamba create --yes --quiet --prefix " + prefix + " --file " + condaFile + ";",
+			"rm -rf /tmp/micromamba",
+		})...)
 	if len(p.requirements) > 0 {
 		t.note("The packages, for pip.")
 		t.file(requirements, append(p.options, p.requirements...))
@@ -272,11 +274,28 @@ func (t *text) condaSteps(p packages, micromamba string) {
 	}
 }
 
+// condaTrust makes micromamba take the certificates, or those of its image where a
+// base has none in any of the places in which micromamba looks
+// (https://github.com/mamba-org/mamba, libmamba/src/download/downloader.cpp). It
+// does not read REQUESTS_CA_BUNDLE.
+func condaTrust() []string {
+	return []string{
+		"found=; for file in $ca /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem",
+		"  /etc/pki/tls/cacert.pem /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem /etc/ssl/cert.pem; do",
+		"  if [ -f $file ]; then found=$file; fi;",
+		"done;",
+		`if [ -z "$found" ]; then ca=` + solver + "/etc/ssl/certs/ca-certificates.crt; fi;",
+		"if [ -f $ca ]; then export MAMBA_SSL_VERIFY=$ca; fi;",
+	}
+}
+
 // yamlText is a text as YAML and JSON write it in quotes.
 func yamlText(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(s); err != nil {
 		return `""`
 	}
-	return string(b)
+	return strings.TrimSpace(b.String())
 }
