@@ -22,9 +22,7 @@ const (
 	// replicasPath is where a router tells, on its port for metrics, which
 	// replicas it sends requests to.
 	replicasPath = "/-/replicas"
-	// forgetLook is the time between two looks, forgetQuiet that after which is
-	// told what the wait is for.
-	forgetLook  = 200 * time.Millisecond
+	// forgetQuiet is the time after which is told what the wait is for.
 	forgetQuiet = 3 * time.Second
 )
 
@@ -96,7 +94,7 @@ func Forget(ctx context.Context, o ForgetOptions) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-o.Clock.After(forgetLook):
+		case <-o.Clock.After(askEvery):
 		}
 	}
 }
@@ -130,22 +128,25 @@ func (o ForgetOptions) look(ctx context.Context) (stale, error) {
 	if err != nil {
 		return stale{}, err
 	}
-	sent := map[string]map[string][]netip.Addr{}
-	for _, pod := range pods {
-		if !pod.Ready {
-			continue
+	sent := make([]map[string][]netip.Addr, len(pods))
+	err = askReady(ctx, pods, func(ctx context.Context, i int) (err error) {
+		if sent[i], err = o.Senders.Replicas(ctx, pods[i].Name); apierrors.IsNotFound(err) {
+			return nil
 		}
-		replicas, err := o.Senders.Replicas(ctx, pod.Name)
-		if err != nil && !apierrors.IsNotFound(err) {
-			return stale{}, err
-		}
-		sent[pod.Name] = replicas
+		return err
+	})
+	if err != nil {
+		return stale{}, err
 	}
 	current, err := o.Current(ctx)
 	if err != nil {
 		return stale{}, err
 	}
-	return o.stale(sent, current), nil
+	byRouter := map[string]map[string][]netip.Addr{}
+	for i, pod := range pods {
+		byRouter[pod.Name] = sent[i]
+	}
+	return o.stale(byRouter, current), nil
 }
 
 // stale finds what is sent, by router and version, to replicas that are not current.

@@ -103,12 +103,12 @@ func TestForgetWaitsUntilNoRouterSendsToAReplicaOfBefore(t *testing.T) {
 		"not allowed to ask": {sent: []to{{is, is}}, err: map[string]error{"one": denied},
 			want: unknown + denied.Error()},
 		"a router that never answers": {sent: []to{{is, is}}, err: map[string]error{"two": errors.New("connection refused")},
-			want: unknown + "connection refused", looks: 25},
+			want: unknown + "connection refused", looks: 50},
 		"routers that nobody can list": {sent: []to{{is, is}}, err: map[string]error{"list": errors.New("etcd is away")},
-			want: unknown + "etcd is away", looks: 25},
-		"a router that goes on sending to it": {sent: []to{{both, is}}, want: late, looks: 25, lines: []string{waits}},
-		"a DNS that keeps what it knew": {sent: append(slices.Repeat([]to{{was, was}}, 20), to{is, is}),
-			looks: 20, lines: []string{waits}},
+			want: unknown + "etcd is away", looks: 50},
+		"a router that goes on sending to it": {sent: []to{{both, is}}, want: late, looks: 50, lines: []string{waits}},
+		"a DNS that keeps what it knew": {sent: append(slices.Repeat([]to{{was, was}}, 40), to{is, is}),
+			looks: 40, lines: []string{waits}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

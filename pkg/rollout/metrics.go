@@ -24,7 +24,7 @@ const (
 	versionLabel = "kubectl-aml/version"
 	// limiterPort is where a limiter's metrics are.
 	limiterPort = 9002
-	// askAtOnce bounds how many pods are asked for their metrics at a time.
+	// askAtOnce bounds how many pods are asked at a time.
 	askAtOnce = 8
 	// maxMetrics bounds what one pod's metrics may take: a router of six versions
 	// tells 40 KiB.

@@ -81,20 +81,22 @@ func (o ReachOptions) without(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var without []string
-	for _, pod := range pods {
-		if !pod.Ready {
-			continue
-		}
-		healthy, err := o.Backends.Healthy(ctx, pod.Name)
+	healthy := make([]int, len(pods))
+	err = askReady(ctx, pods, func(ctx context.Context, i int) error {
+		known, err := o.Backends.Healthy(ctx, pods[i].Name)
 		if err != nil && forbidden(err) {
-			return nil, err
+			return err
 		}
-		if err != nil || healthy[o.Version] == 0 {
+		healthy[i] = known[o.Version]
+		return nil
+	})
+	var without []string
+	for i, pod := range pods {
+		if pod.Ready && healthy[i] == 0 {
 			without = append(without, pod.Name)
 		}
 	}
-	return without, nil
+	return without, err
 }
 
 func (o ReachOptions) unreached(without []string, err error) error {

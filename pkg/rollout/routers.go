@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -117,6 +119,19 @@ func parseConfig(pod string, body []byte) (Config, error) {
 		return Config{}, fmt.Errorf("pod %s does not answer %s as a router does: no hash", pod, configPath)
 	}
 	return config, nil
+}
+
+// askReady asks those of the routers that are ready, side by side, and returns the
+// first error.
+func askReady(ctx context.Context, pods []Pod, ask func(ctx context.Context, i int) error) error {
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(askAtOnce)
+	for i, pod := range pods {
+		if pod.Ready {
+			work.Go(func() error { return ask(ctx, i) })
+		}
+	}
+	return work.Wait()
 }
 
 // ReadyPod returns the name of a router's pod that is ready, or ErrNoRouter.
