@@ -198,11 +198,11 @@ func (w revision) admitSplit(ctx context.Context, current *release.Release, tree
 // router. The cluster does not tell: what the revision no longer has is there
 // until the revision is ready.
 func (w revision) byGateway(ctx context.Context) (bool, error) {
-	history, err := w.session.Releases.History(ctx, w.name)
+	r, err := w.session.Releases.Newest(ctx, w.name)
 	if err != nil {
 		return false, err
 	}
-	newest, err := read(history[len(history)-1])
+	newest, err := read(r)
 	return newest.byGateway(), err
 }
 

@@ -50,6 +50,7 @@ func (s *Session) doors(endpoint string) rollout.Doors {
 // Releases is what the commands ask of Helm.
 type Releases interface {
 	Get(ctx context.Context, name string) (release.Release, error)
+	Newest(ctx context.Context, name string) (release.Release, error)
 	List(ctx context.Context, allNamespaces bool) ([]release.Release, error)
 	Revisions(ctx context.Context) ([]release.Release, error)
 	History(ctx context.Context, name string) ([]release.Release, error)

@@ -20,7 +20,7 @@ import (
 // Get returns the revision of an endpoint that is in force. Errors: ErrNotFound
 // if there is none, ErrForeign if the Helm release of this name is something else.
 func (c *Client) Get(ctx context.Context, name string) (Release, error) {
-	history, err := c.history(ctx, name)
+	history, err := c.standing(ctx, name)
 	if err != nil {
 		return Release{}, err
 	}
@@ -32,6 +32,20 @@ func (c *Client) Get(ctx context.Context, name string) (Release, error) {
 		return Release{}, c.noneInForce(name, at)
 	}
 	return *previous(at), nil
+}
+
+// Newest returns the newest revision of an endpoint, also if it has failed or is in
+// the making. Errors as of Get.
+func (c *Client) Newest(ctx context.Context, name string) (Release, error) {
+	history, err := c.standing(ctx, name)
+	if err != nil {
+		return Release{}, err
+	}
+	at := determine(history)
+	if at.last == nil {
+		return Release{}, c.notFound(name)
+	}
+	return typed(at.last), c.foreign(name, at)
 }
 
 func (c *Client) noneInForce(name string, at situation) error {
@@ -143,9 +157,27 @@ func unreadable(logged []any) error {
 	return fmt.Errorf("%s cannot be read as a revision of Helm's: %s: delete it if nothing needs it", at, why)
 }
 
+// standing are the revisions of an endpoint that tell what is in force and what came
+// after it. Most of what is kept is superseded, and is read only if none is marked as
+// deployed: then it is one of those.
+func (c *Client) standing(ctx context.Context, name string) ([]*helmrelease.Release, error) {
+	history, err := c.stored(ctx, name, "status!=superseded")
+	if err != nil || slices.ContainsFunc(history, isDeployed) {
+		return history, err
+	}
+	return c.history(ctx, name)
+}
+
+func isDeployed(r *helmrelease.Release) bool { return r.Info.Status == helmrelease.StatusDeployed }
+
 func (c *Client) history(ctx context.Context, name string) ([]*helmrelease.Release, error) {
+	return c.stored(ctx, name, "")
+}
+
+// stored reads the revisions of an endpoint that the selector selects; "": all.
+func (c *Client) stored(ctx context.Context, name, selector string) ([]*helmrelease.Release, error) {
 	log := &lines{}
-	store, err := c.driver(ctx, c.opts.Namespace, "", log.add)
+	store, err := c.driver(ctx, c.opts.Namespace, selector, log.add)
 	if err != nil {
 		return nil, c.explain(err)
 	}

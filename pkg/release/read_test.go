@@ -4,6 +4,7 @@
 package release
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -50,6 +51,11 @@ func TestGet(t *testing.T) {
 			w.store("models", "iris", "inference", 1, "deployed")
 			w.store("models", "iris", "inference", 2, "failed")
 		}, 1, "", nil},
+		"what_was_in_force_last_when_none_is_marked": {func(w *world) {
+			w.store("models", "iris", "inference", 1, "superseded")
+			w.store("models", "iris", "inference", 2, "superseded")
+			w.store("models", "iris", "inference", 3, "pending-upgrade")
+		}, 2, "", nil},
 		"nothing": {func(*world) {}, 0, `endpoint "iris" not found in namespace "models"`, ErrNotFound},
 		"only_a_failure": {func(w *world) { w.store("models", "iris", "inference", 1, "failed") }, 0,
 			`endpoint "iris" has never been in force in namespace "models" (revision 1 is failed): ` +
@@ -75,6 +81,65 @@ func TestGet(t *testing.T) {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})
+	}
+}
+
+func TestNewest(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		statuses []helmrelease.Status
+		revision int
+	}{
+		"in_force":              {[]helmrelease.Status{"superseded", "deployed"}, 2},
+		"failed":                {[]helmrelease.Status{"deployed", "failed"}, 2},
+		"in_the_making":         {[]helmrelease.Status{"superseded", "deployed", "pending-upgrade"}, 3},
+		"the_first_one":         {[]helmrelease.Status{"pending-install"}, 1},
+		"replaced_by_no_record": {[]helmrelease.Status{"superseded", "superseded"}, 2},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for i, status := range tt.statuses {
+				w.store("models", "iris", "inference", i+1, status)
+			}
+			if got, err := w.client.Newest(t.Context(), "iris"); err != nil || got.Revision != tt.revision {
+				t.Errorf("got %+v, %v, want revision %d", got, err, tt.revision)
+			}
+		})
+	}
+	t.Run("none", func(t *testing.T) {
+		t.Parallel()
+		_, err := newWorld(t).client.Newest(t.Context(), "iris")
+		wantError(t, err, `endpoint "iris" not found in namespace "models"`)
+	})
+	t.Run("another_chart", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.store("models", "iris", "nginx", 1, "deployed")
+		_, err := w.client.Newest(t.Context(), "iris")
+		wantError(t, err, `"iris" in namespace "models" is a Helm release of chart "nginx", not an endpoint: `+
+			"choose another name")
+	})
+}
+
+// What was replaced is most of what is kept, and each command reads what is in force.
+func TestWhatIsReplacedIsNotReadForWhatIsInForce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store("models", "iris", "inference", 1, "superseded")
+	w.store("models", "iris", "inference", 2, "deployed")
+	w.cluster.Clientset.ClearActions()
+	for _, read := range []func(context.Context, string) (Release, error){w.client.Get, w.client.Newest} {
+		if _, err := read(t.Context(), "iris"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, action := range w.cluster.Clientset.Actions() {
+		selector := action.(clienttesting.ListAction).GetListRestrictions().Labels.String()
+		if want := "name=iris,owner=helm,status!=superseded"; selector != want {
+			t.Errorf("reads %s, want %s", selector, want)
+		}
 	}
 }
 

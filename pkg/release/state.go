@@ -98,10 +98,7 @@ func judge(last helmrelease.Status, history []*helmrelease.Release) (state, step
 // ready, and then writes the record of the new one. So between the two there is
 // a superseded predecessor and nothing deployed.
 func completed(history []*helmrelease.Release) bool {
-	deployed := slices.ContainsFunc(history, func(r *helmrelease.Release) bool {
-		return r.Info.Status == helmrelease.StatusDeployed
-	})
-	return !deployed && inForce(history) >= 0
+	return !slices.ContainsFunc(history, isDeployed) && inForce(history) >= 0
 }
 
 // inForce returns the index of the revision that serves, or -1. Without one
@@ -110,7 +107,7 @@ func completed(history []*helmrelease.Release) bool {
 func inForce(history []*helmrelease.Release) int {
 	superseded := -1
 	for i, r := range slices.Backward(history) {
-		if r.Info.Status == helmrelease.StatusDeployed {
+		if isDeployed(r) {
 			return i
 		}
 		if superseded < 0 && wasInForce(r) {

@@ -73,14 +73,22 @@ func (r *records) Delete(key string) (*helmrelease.Release, error) {
 	return r.Driver.Delete(key)
 }
 
-// fits refuses a revision whose record would not go into a Secret.
+// fits refuses a revision whose record would not go into a Secret. Most go into one
+// as they are, so that packing them tells nothing.
 func fits(release *helmrelease.Release) error {
-	size, err := recordSize(release)
+	raw, err := json.Marshal(release)
+	if err != nil || base64.StdEncoding.EncodedLen(len(raw)) <= maxRecord {
+		return err
+	}
+	size, err := recordSize(raw)
 	if err != nil || size <= maxRecord {
 		return err
 	}
 	what := "the chart and its rendered objects are the largest part"
-	if values, err := recordSize(release.Config); err == nil && values > size/2 {
+	if raw, err = json.Marshal(release.Config); err != nil {
+		return err
+	}
+	if values, err := recordSize(raw); err == nil && values > size/2 {
 		what = "the values are the largest part, most of it in " + largest(release.Config)
 	}
 	return &explained{is: ErrTooLarge, text: fmt.Sprintf(
@@ -88,12 +96,8 @@ func fits(release *helmrelease.Release) error {
 		release.Version, release.Name, size>>10, maxRecord>>10, what)}
 }
 
-// recordSize is the size of something as Helm encodes it.
-func recordSize(of any) (int, error) {
-	raw, err := json.Marshal(of)
-	if err != nil {
-		return 0, err
-	}
+// recordSize is the size of JSON as Helm encodes it.
+func recordSize(raw []byte) (int, error) {
 	var packed bytes.Buffer
 	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err != nil {
