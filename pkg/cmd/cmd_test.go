@@ -16,7 +16,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,7 +54,7 @@ type world struct {
 	noPython bool
 	// target is the compute of the context in use; nil for none.
 	target *compute.Context
-	// clock is the real one if nil, terminal is none.
+	// clock is one on which waiting takes no time if nil, terminal is none.
 	clock    clock.WithTicker
 	terminal func() (width, height int, ok bool)
 	// heard is called with what the command says, while it runs; it may be nil.
@@ -111,7 +113,7 @@ func (w *world) run(args ...string) said {
 	var out, errOut bytes.Buffer
 	env := cmd.Env{
 		Streams: genericiooptions.IOStreams{In: strings.NewReader(w.in), Out: &out, ErrOut: ears{&errOut, w.heard}},
-		Clock:   clock.RealClock{},
+		Clock:   &hurry{},
 		Getenv:  func(name string) string { return w.env[name] },
 		Dir:     w.dir,
 		Holder:  "ada@desk",
@@ -134,6 +136,30 @@ func (w *world) run(args ...string) said {
 		errOut.WriteString("error: " + message + "\n")
 	}
 	return said{out.String(), w.plain(errOut.String()), cmd.ExitCode(err)}
+}
+
+// hurry is the real clock, but what is waited for is over at once.
+type hurry struct {
+	clock.RealClock
+	mu      sync.Mutex
+	skipped time.Duration
+}
+
+func (h *hurry) Now() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.RealClock.Now().Add(h.skipped)
+}
+
+func (h *hurry) Since(t time.Time) time.Duration { return h.Now().Sub(t) }
+
+func (h *hurry) After(d time.Duration) <-chan time.Time {
+	h.mu.Lock()
+	h.skipped += d
+	h.mu.Unlock()
+	over := make(chan time.Time, 1)
+	over <- h.Now()
+	return over
 }
 
 // context is the one given, that of the clock if that ends commands, or the test's.
@@ -173,7 +199,7 @@ func (w *world) session(flags *genericclioptions.ConfigFlags, log io.Writer) (*c
 	}
 	releases := release.New(flags, release.Options{Namespace: "models", Chart: c, Holder: "ada@desk",
 		Log:     func(line string) { fmt.Fprintln(log, line) },
-		Backend: release.Backend{Kubernetes: w.cluster.Clientset, Kube: w.cluster}})
+		Backend: release.Backend{Kubernetes: w.cluster.Clientset, Kube: w.cluster, Records: w.cluster.Records}})
 	return &cmd.Session{Namespace: "models", Kube: w.cluster.Clientset, Dynamic: w.objects, Releases: releases,
 		Forward: w.forward, Doors: w.doors, Compute: w.target}, nil
 }

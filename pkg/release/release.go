@@ -17,6 +17,7 @@ import (
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
 	helmkube "helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
@@ -171,10 +172,13 @@ type Options struct {
 // Backend stands in for the cluster in tests. What is nil comes from the
 // RESTClientGetter.
 type Backend struct {
-	// Kubernetes holds the Leases, and the Secrets with the records.
+	// Kubernetes holds the Leases, and the Secrets.
 	Kubernetes kubernetes.Interface
 	// Kube holds the objects of the releases.
 	Kube helmkube.Interface
+	// Records returns where the records of a namespace ("": of all) are kept, and
+	// lists what the selector selects. Nil: in Secrets.
+	Records func(namespace, selector string) driver.Driver
 }
 
 // Client works on the endpoints of one namespace. It is safe for concurrent use:

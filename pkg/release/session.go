@@ -127,6 +127,9 @@ func (c *Client) kube(log func(string, ...any)) helmkube.Interface {
 // own commands keep it, so that they and we see the same releases.
 func (c *Client) driver(ctx context.Context, namespace, selector string,
 	log func(string, ...any)) (driver.Driver, error) {
+	if c.opts.Backend.Records != nil {
+		return c.opts.Backend.Records(namespace, selector), nil
+	}
 	client, err := c.kubernetes()
 	if err != nil {
 		return nil, err

@@ -5,7 +5,7 @@
 //
 // Objects are created, merged three ways and deleted as Helm's client does it,
 // but nothing runs: no pod is ever made. Records and Leases are in a fake
-// clientset, with the conflicts a real API server answers.
+// clientset, with the conflicts a real API server answers; see also Records.
 package releasetest
 
 import (
@@ -34,7 +34,8 @@ import (
 // Cluster is Helm's client (kube.Interface) on objects in memory, and a fake
 // clientset beside it. The zero value is not usable; see New.
 type Cluster struct {
-	// Clientset holds Secrets and Leases.
+	// Clientset holds Leases, and Secrets: also those of the records, but for who
+	// keeps them in Records.
 	Clientset *fake.Clientset
 	// Namespace is where objects without one go.
 	Namespace string
@@ -52,14 +53,18 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	objects map[string]*unstructured.Unstructured
+	// records are those of Records, by NAMESPACE/KEY.
+	records map[string]record
 }
 
 // New returns an empty cluster.
 func New(namespace string) *Cluster {
 	return &Cluster{
-		Clientset: versioned(fake.NewClientset()),
+		//nolint:staticcheck // nothing is applied here, and its successor lists all kinds there are at each write
+		Clientset: versioned(fake.NewSimpleClientset()),
 		Namespace: namespace,
 		objects:   map[string]*unstructured.Unstructured{},
+		records:   map[string]record{},
 	}
 }
 
