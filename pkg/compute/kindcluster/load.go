@@ -78,11 +78,7 @@ func (c *Clusters) Load(ctx context.Context, name, reference string, read func()
 		return Loaded{}, fmt.Errorf("kind cluster %s has no nodes: make it anew", name)
 	}
 	a := &archive{reference: reference}
-	if image, err := read(); err != nil {
-		a.gone = err
-	} else if err := a.pack(image); err != nil {
-		return Loaded{}, err
-	}
+	a.gone = a.pack(read)
 	out := Loaded{Nodes: len(all)}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
@@ -238,7 +234,11 @@ func (a *archive) failure() error {
 }
 
 // pack makes an archive of an image.
-func (a *archive) pack(image v1.Image) error {
+func (a *archive) pack(read func() (v1.Image, error)) error {
+	image, err := read()
+	if err != nil {
+		return err
+	}
 	own, err := ownIdentity(image, a.reference)
 	if err != nil {
 		return err
@@ -248,28 +248,29 @@ func (a *archive) pack(image v1.Image) error {
 		return err
 	}
 	a.parts = append(a.parts, text("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)), text("index.json", index))
-	for _, read := range []struct {
+	for _, blob := range []struct {
 		digest func() (v1.Hash, error)
 		bytes  func() ([]byte, error)
 	}{{own.Digest, own.RawManifest}, {own.ConfigName, own.RawConfigFile}} {
-		digest, err := read.digest()
+		digest, err := blob.digest()
 		if err != nil {
 			return err
 		}
-		content, err := read.bytes()
+		content, err := blob.bytes()
 		if err != nil {
 			return err
 		}
 		a.parts = append(a.parts, text(blobName(digest), content).of(digest))
 	}
-	if a.digest, err = own.Digest(); err != nil {
-		return err
-	}
 	layers, err := image.Layers()
 	if err != nil {
 		return err
 	}
-	return a.layers(layers)
+	if err := a.layers(layers); err != nil {
+		return err
+	}
+	a.digest, err = own.Digest()
+	return err
 }
 
 func (a *archive) layers(layers []v1.Layer) error {
