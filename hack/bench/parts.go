@@ -131,7 +131,8 @@ func (b *bench) withCompute(ctx context.Context, run func(name, config string) e
 	if err := compute(ctx, "attach", "kubernetes", "--cluster-purpose=DevTest"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, compute(context.WithoutCancel(ctx), "detach")) }()
+	// There may be endpoints of others.
+	defer func() { err = errors.Join(err, compute(context.WithoutCancel(ctx), "detach", "--force")) }()
 	return run(name, config)
 }
 
