@@ -75,7 +75,7 @@ func TestAnEnvironmentIsBuiltInTheCluster(t *testing.T) {
 
 	digest, err := result.Image.Digest()
 	must(t, err)
-	ref, err := name.NewDigest(os.Getenv(registryVar) + "/e2e/" + s.namespace + "@" + digest.String())
+	ref, err := name.NewDigest(os.Getenv(registryVar) + "/" + s.namespace + "@" + digest.String())
 	must(t, err)
 	must(t, remote.Write(ref, result.Image, remote.WithContext(t.Context())))
 	folder, answers := trainExample(t)

@@ -25,34 +25,46 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/kubectl-aml/kubectl-aml/e2e/cluster"
 	"github.com/kubectl-aml/kubectl-aml/pkg/compute"
 )
 
-// attachable gives the test the cluster's one record of an attachment: nobody else
+// attachable gives the test the cluster's one record of an attachment: no other test
 // attaches meanwhile, there is none before, and there is none after.
 func attachable(t *testing.T) {
 	t.Helper()
-	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "kubectl-aml-e2e-attach.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	must(t, err)
-	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
+	alone(t, "attachment")
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv(kubeconfigVar))
 	must(t, err)
 	client, err := kubernetes.NewForConfig(config)
 	must(t, err)
-	if r, err := compute.Read(t.Context(), client); !errors.Is(err, compute.ErrNotAttached) {
-		lock.Close()
-		t.Fatalf("the cluster is attached as %q already (%v): detach it", r.Name, err)
-	}
 	ctx := context.WithoutCancel(t.Context())
-	t.Cleanup(func() {
-		defer lock.Close()
+	remove := func() {
 		maps := client.CoreV1().ConfigMaps(compute.SystemNamespace)
 		for _, name := range []string{compute.RecordName, compute.RecordName + "-next"} {
 			if err := maps.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 				t.Errorf("the record stays: %v", err)
 			}
 		}
-	})
+	}
+	r, err := compute.Read(ctx, client)
+	switch {
+	case err == nil && strings.HasPrefix(r.Namespace, spacePrefix): // of a test that was killed
+		remove()
+	case !errors.Is(err, compute.ErrNotAttached):
+		t.Fatalf("the cluster is attached as %q already (%v): detach it", r.Name, err)
+	}
+	t.Cleanup(remove)
+}
+
+// alone waits until no test has what the cluster has one of, and keeps it to itself.
+func alone(t *testing.T, what string) {
+	t.Helper()
+	path := filepath.Join(filepath.Dir(os.Getenv(kubeconfigVar)), what+".lock")
+	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	must(t, err)
+	t.Cleanup(func() { _ = lock.Close() })
+	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
 }
 
 // owner is somebody who may do all in the cluster, with a kubeconfig of their own.
@@ -332,8 +344,8 @@ func (s *space) frontEnd() {
 	const ns = compute.LegacyNamespace
 	ctx, o := s.t.Context(), metav1.CreateOptions{}
 	core, rbac := s.admin.CoreV1(), s.admin.RbacV1()
-	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
-	labels := map[string]string{"app": "azureml-fe"}
+	labels := map[string]string{"app": "azureml-fe", cluster.RunLabel: os.Getenv(runVar)}
+	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Labels: labels} }
 	none := int32(0)
 	service := func(name string) *corev1.Service {
 		return &corev1.Service{ObjectMeta: named(name), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -24,19 +23,18 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/pkg/build"
 )
 
-// Docker's engine builds, and has nothing of it afterwards. What it has is
-// compared, so this test does not run beside others.
+// Docker's engine builds, and has nothing of it afterwards. What it has of the run is
+// looked at, so this test does not run beside others of it.
 func TestEngineBuilds(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	docker, err := build.Engine(t.Context(), os.Getenv)
 	must(t, err)
-	before := engineImages(t)
 	t.Run("an image that can be pushed", func(t *testing.T) { engineMakesAnImage(t, docker) })
 	t.Run("a step that fails", func(t *testing.T) { engineTellsAStep(t, docker) })
 	t.Run("a base that is not there", func(t *testing.T) { engineTellsABase(t, docker) })
 	t.Run("a build that is ended", func(t *testing.T) { engineEnds(t, docker) })
-	if after := engineImages(t); after != before {
-		t.Errorf("the engine has the images\n%s\nand had\n%s", after, before)
+	if images, err := engine("image", "ls", "--all", "--quiet", "--filter", "label="+runLabel()); err != nil || images != "" {
+		t.Errorf("the engine has the images\n%s\n%v", images, err)
 	}
 	left, err := os.ReadDir(os.TempDir())
 	must(t, err)
@@ -47,10 +45,10 @@ func TestEngineBuilds(t *testing.T) {
 	}
 }
 
-// request starts from the environment image.
+// request starts from the environment image; the result has the run's label.
 func request(steps string, log func(string)) build.Request {
 	return build.Request{Name: "env", Platform: "linux/amd64", Log: log,
-		Dockerfile: "FROM " + os.Getenv(environmentVar) + "\n" + steps}
+		Dockerfile: "FROM " + os.Getenv(environmentVar) + "\nLABEL " + runLabel() + "\n" + steps}
 }
 
 func engineMakesAnImage(t *testing.T, docker build.Builder) {
@@ -68,7 +66,7 @@ func engineMakesAnImage(t *testing.T, docker build.Builder) {
 	must(t, err)
 	defer func() { must(t, errors.Join(result.Close(), result.Close())) }()
 
-	ref, err := name.ParseReference(os.Getenv(registryVar) + "/e2e/engine:built")
+	ref, err := name.ParseReference(os.Getenv(registryVar) + "/engine:built")
 	must(t, err)
 	must(t, remote.Write(ref, result.Image, remote.WithContext(t.Context())))
 	pushed, err := remote.Image(ref, remote.WithContext(t.Context()))
@@ -168,14 +166,4 @@ func engineEnds(t *testing.T, docker build.Builder) {
 	if out, err := exec.CommandContext(t.Context(), "pgrep", "-fx", "sleep 31415").Output(); err == nil {
 		t.Errorf("the step goes on: %s", out)
 	}
-}
-
-// engineImages are all that the engine has; it lists them in no fixed order.
-func engineImages(t *testing.T) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "docker", "images", "--no-trunc", "--quiet", "--all").Output()
-	must(t, err)
-	images := strings.Fields(string(out))
-	slices.Sort(images)
-	return strings.Join(images, "\n")
 }

@@ -67,9 +67,9 @@ func environmentImage(t *testing.T) v1.Image {
 // another one does. What breaks on the way is sent again, and only that.
 func TestAnEnvironmentIsBuiltOnce(t *testing.T) {
 	t.Parallel()
-	const path = "/e2e-environments"
 	g, img, digest := newGate(t), environmentImage(t), newDigest(t)
-	people := image.Environments{Registry: g.host + path, Builder: "second@there", Options: image.Options{Clock: hasty{}}}
+	place := g.registry + "/people"
+	people := image.Environments{Registry: place, Builder: "second@there", Options: image.Options{Clock: hasty{}}}
 	var told bytes.Buffer
 	var mu sync.Mutex
 	people.Options.Log = func(line string) {
@@ -80,7 +80,7 @@ func TestAnEnvironmentIsBuiltOnce(t *testing.T) {
 
 	// The first builder is cut off, so that it can neither renew nor end its claim.
 	first, cut := people, newGate(t)
-	first.Registry, first.Builder, first.Options.Log = cut.host+path, "first@here", nil
+	first.Registry, first.Builder, first.Options.Log = cut.registry+"/people", "first@here", nil
 	_, err := first.Ensure(t.Context(), digest, func(context.Context) (v1.Image, error) {
 		cut.fails(reset)
 		return nil, errors.New("killed")
@@ -106,7 +106,7 @@ func TestAnEnvironmentIsBuiltOnce(t *testing.T) {
 	want, err := img.Digest()
 	must(t, err)
 	for _, f := range found {
-		if f.Reference != g.host+path+"/environments@"+want.String() {
+		if f.Reference != place+"/environments@"+want.String() {
 			t.Errorf("found %s", f.Reference)
 		}
 	}
@@ -164,7 +164,7 @@ func assertNoClaims(t *testing.T, registry, digest string) {
 func packageFromGlobal(t *testing.T, global, digest string) {
 	t.Helper()
 	g, dir := newGate(t), t.TempDir()
-	workspace := image.Environments{Registry: g.host + "/e2e-" + digest[:8], Global: []string{global}}
+	workspace := image.Environments{Registry: g.registry + "/workspace", Global: []string{global}}
 	found, err := workspace.Find(t.Context(), digest)
 	must(t, err)
 	short := digest[:12]

@@ -54,7 +54,7 @@ func trainExample(t *testing.T) (folder string, answers map[string]string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "diabetes")
 	must(t, os.CopyFS(folder, os.DirFS("../examples/diabetes")))
-	train := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", "none", "--user", "0:0",
+	train := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--label", runLabel(), "--network", "none", "--user", "0:0",
 		"-v", folder+":/work", "-w", "/work", os.Getenv(environmentVar), "python", "train.py")
 	out, err := train.Output()
 	must(t, err)

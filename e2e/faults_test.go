@@ -92,11 +92,19 @@ func (p *pushing) tags(repository string) ([]string, error) {
 		return nil, err
 	}
 	tags, err := remote.List(repo, remote.WithContext(p.t.Context()))
-	var answer *transport.Error
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+	if status(err) == http.StatusNotFound {
 		return nil, nil
 	}
 	return tags, err
+}
+
+// status is what a registry answered with; 0 if it is no answer of one.
+func status(err error) int {
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		return answer.StatusCode
+	}
+	return 0
 }
 
 // Whatever the registry does in the middle of a push: what passes is survived, and
@@ -130,7 +138,7 @@ func TestARegistryThatFails(t *testing.T) {
 		t.Errorf("the endpoint was\n%s\nand is\n%s", before, after)
 	}
 	g.uploads()
-	p.ok(p.commands()["deploy"].to(p.at(g.host, "reset"))...)
+	p.ok(p.commands()["deploy"].to(p.at(g.registry, "reset"))...)
 	p.assertLarge("deploy again", g.uploads(), 1)
 	if after := p.served(); after == before {
 		t.Errorf("the endpoint is still\n%s", after)
@@ -160,7 +168,7 @@ func (p *pushing) survives(forDeploy *gate) {
 		limit, cut, fail := times(1, answers(429, largeUploads)), times(1, resetLarge), times(1, answers(500, manifests))
 		way.fails(func(w http.ResponseWriter, r *http.Request) bool { return limit(w, r) || cut(w, r) || fail(w, r) })
 		all.Go(func() {
-			r := p.run(c.to(p.at(way.host, "survived"))...)
+			r := p.run(c.to(p.at(way.registry, "survived"))...)
 			if n := strings.Count(r.err, way.host+" asks to wait for 1s\n"); n != 1 || r.code != 0 {
 				p.t.Errorf("%s ended with %d and told %d times of a wait:\n%s", name, r.code, n, r.err)
 			}
@@ -179,7 +187,7 @@ type fault struct {
 // tells has a command meet a fault that lasts, and then tries again without it.
 func (p *pushing) tells(f fault, c pushed, way *gate, path string) {
 	way.fails(f.of)
-	args := c.to(p.at(way.host, path))
+	args := c.to(p.at(way.registry, path))
 	p.assertTold(p.run(args...), strings.ReplaceAll(f.want, "HOST", way.host))
 	if tags, err := p.tags(path + "/" + c.repository); err != nil || len(tags) > 0 {
 		p.t.Errorf("%s: tags in %s: %v, %v", path, c.repository, tags, err)
@@ -284,13 +292,13 @@ type smallRegistry struct{ id, host string }
 
 func newSmallRegistry(t *testing.T) (smallRegistry, error) {
 	t.Helper()
-	_, port, _ := strings.Cut(os.Getenv(registryVar), ":")
+	_, port, _ := strings.Cut(registryHost(), ":")
 	from, err := imageOf("publish=" + port)
 	if err != nil {
 		return smallRegistry{}, err
 	}
 	var r smallRegistry
-	r.id, err = engine("run", "--detach", "--rm", "--publish", "127.0.0.1::5000", "--mount", "type=volume,"+
+	r.id, err = engine("run", "--detach", "--rm", "--label", runLabel(), "--publish", "127.0.0.1::5000", "--mount", "type=volume,"+
 		"dst=/var/lib/registry,volume-driver=local,volume-opt=type=tmpfs,volume-opt=device=tmpfs,volume-opt=o=size=32m", from)
 	if err != nil {
 		return r, err

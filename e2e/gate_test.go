@@ -19,8 +19,9 @@ import (
 
 // gate is a way to the real registry on which things can go wrong.
 type gate struct {
-	// host is the gate's own, which answers as the registry does.
-	host string
+	// host is the gate's own, which answers as the registry does; registry is where
+	// the run's images are.
+	host, registry string
 
 	mu sync.Mutex
 	// fault answers instead of the registry where it returns true; nil is none.
@@ -32,7 +33,7 @@ type gate struct {
 func newGate(t *testing.T) *gate {
 	t.Helper()
 	g := &gate{sent: map[int64]int{}}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: os.Getenv(registryVar)})
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: registryHost()})
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // what ends in the middle is no news
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fault := g.passes(r); fault == nil || !fault(w, r) {
@@ -41,6 +42,7 @@ func newGate(t *testing.T) *gate {
 	}))
 	t.Cleanup(server.Close)
 	g.host = strings.TrimPrefix(server.URL, "http://")
+	g.registry = g.host + strings.TrimPrefix(os.Getenv(registryVar), registryHost())
 	return g
 }
 
@@ -105,7 +107,7 @@ func times(n int, fault func(http.ResponseWriter, *http.Request) bool) func(http
 func (g *gate) pulled(t *testing.T) {
 	t.Helper()
 	folder := filepath.Join(filepath.Dir(os.Getenv(kubeconfigVar)), "certs.d")
-	hosts, err := os.ReadFile(filepath.Join(folder, os.Getenv(registryVar), "hosts.toml"))
+	hosts, err := os.ReadFile(filepath.Join(folder, registryHost(), "hosts.toml"))
 	must(t, err)
 	own := filepath.Join(folder, g.host)
 	must(t, os.Mkdir(own, 0o755))

@@ -39,8 +39,9 @@ type gateway struct {
 // newGateway makes sure of Envoy Gateway for the time of the test.
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
+	alone(t, "gateway")
 	ctx := t.Context()
-	remove, err := cluster.EnvoyGateway(ctx, cluster.Options{Progress: os.Stderr})
+	remove, err := cluster.EnvoyGateway(ctx, cluster.Options{Progress: os.Stderr, Run: os.Getenv(runVar)})
 	if remove != nil {
 		t.Cleanup(func() {
 			if err := remove(context.WithoutCancel(ctx)); err != nil {

@@ -28,15 +28,16 @@ func TestComputeKindComesAndGoes(t *testing.T) {
 	s := newSpace(t)
 	image, config, err := cluster.Spare(t.Context(), cluster.Options{}, t.TempDir())
 	must(t, err)
+	name := spareName()
 	t.Cleanup(func() { removeNodes(t) })
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	before, err := clientcmd.LoadFromFile(s.kubeconfig)
 	must(t, err)
-	create := []string{"compute", "create", "kind", "-n", "Spare", "--image", image, "--config", config, "--wait", "2m"}
+	create := []string{"compute", "create", "kind", "-n", name, "--image", image, "--config", config, "--wait", "2m"}
 
 	s.cutOff(create)
 	made := s.ok(create...)
-	if made.out != "compute/Spare created\n" || !strings.Contains(made.err, "not finished by an earlier create") {
+	if made.out != "compute/"+name+" created\n" || !strings.Contains(made.err, "not finished by an earlier create") {
 		t.Errorf("create said\n%s%s", made.out, made.err)
 	}
 	t.Logf("a cluster is made in %s", made.took.Round(time.Second))
@@ -47,18 +48,22 @@ func TestComputeKindComesAndGoes(t *testing.T) {
 	if now.CurrentContext != before.CurrentContext || len(now.Contexts) != len(before.Contexts)+1 {
 		t.Errorf("the current context is %s of %d", now.CurrentContext, len(now.Contexts))
 	}
-	if r := s.run(create...); r.code != 3 || !strings.Contains(r.err, "compute Spare is there already") {
+	if r := s.run(create...); r.code != 3 || !strings.Contains(r.err, "compute "+name+" is there already") {
 		t.Errorf("a second create ended with %d:\n%s", r.code, r.err)
 	}
 
-	s.ok("compute", "delete", "-n", "Spare", "--yes")
+	s.ok("compute", "delete", "-n", name, "--yes")
 	if left := nodesOfSpare(t); left != "" {
 		t.Errorf("nodes are left: %s", left)
 	}
-	if now, err = clientcmd.LoadFromFile(s.kubeconfig); err != nil || now.Contexts["Spare"] != nil || len(now.Contexts) != 1 {
+	if now, err = clientcmd.LoadFromFile(s.kubeconfig); err != nil || now.Contexts[name] != nil || len(now.Contexts) != 1 {
 		t.Errorf("the kubeconfig is left with %d contexts, %v", len(now.Contexts), err)
 	}
 }
+
+// spareName is the compute's. In lower case, as kind wants it, it is the run's: so the
+// next run removes its nodes if this one is killed.
+func spareName() string { return "R" + strings.TrimPrefix(os.Getenv(runVar), "r") }
 
 // cutOff runs the plugin and kills it when there is a node.
 func (s *space) cutOff(args []string) {
@@ -75,21 +80,22 @@ func (s *space) cutOff(args []string) {
 // spareIsAttached looks at the cluster by the context that leads to it.
 func (s *space) spareIsAttached() {
 	s.t.Helper()
-	kubectl := exec.CommandContext(s.t.Context(), "kubectl", "--kubeconfig", s.kubeconfig, "--context", "Spare",
+	name := spareName()
+	kubectl := exec.CommandContext(s.t.Context(), "kubectl", "--kubeconfig", s.kubeconfig, "--context", name,
 		"get", "nodes", "-o", "name")
 	out, err := kubectl.CombinedOutput()
-	if err != nil || string(out) != "node/spare-control-plane\n" {
+	if err != nil || string(out) != "node/"+strings.ToLower(name)+"-control-plane\n" {
 		s.t.Errorf("kubectl get nodes: %v: %s", err, out)
 	}
 	rest, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
 		&clientcmd.ClientConfigLoadingRules{ExplicitPath: s.kubeconfig},
-		&clientcmd.ConfigOverrides{CurrentContext: "Spare"}).ClientConfig()
+		&clientcmd.ConfigOverrides{CurrentContext: name}).ClientConfig()
 	must(s.t, err)
 	client, err := kubernetes.NewForConfig(rest)
 	must(s.t, err)
 	r, err := compute.Read(s.t.Context(), client)
 	must(s.t, err)
-	if r.Name != "Spare" || r.Provider != compute.Kind || r.KindCluster != "spare" || !r.Created ||
+	if r.Name != name || r.Provider != compute.Kind || r.KindCluster != strings.ToLower(name) || !r.Created ||
 		r.Purpose != endpoint.DevTest {
 		s.t.Errorf("the record is %+v", r)
 	}
@@ -98,7 +104,7 @@ func (s *space) spareIsAttached() {
 func nodesOfSpare(t *testing.T) string {
 	t.Helper()
 	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "docker", "ps", "--all", "--quiet",
-		"--filter", "label=io.x-k8s.kind.cluster=spare").Output()
+		"--filter", "label=io.x-k8s.kind.cluster="+strings.ToLower(spareName())).Output()
 	must(t, err)
 	return strings.Join(strings.Fields(string(out)), " ")
 }

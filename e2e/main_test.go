@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -33,6 +34,7 @@ const (
 	kubeconfigVar  = "KUBECONFIG"
 	registryVar    = "AML_REGISTRY"
 	environmentVar = "AML_ENVIRONMENT_IMAGE"
+	runVar         = "AML_E2E_RUN"
 	pluginVar      = "AML_E2E_PLUGIN"
 	loaderVar      = "AML_E2E_LOADER"
 )
@@ -54,33 +56,50 @@ func runSuite(ctx context.Context, m *testing.M) (int, error) {
 			return 1, fmt.Errorf("%s is not set: run make e2e, or eval \"$(go run ./hack/cluster up)\"", name)
 		}
 	}
-	dir, err := os.MkdirTemp("", "aml-e2e-")
+	run, err := cluster.Begin(ctx, cluster.Options{Progress: os.Stderr})
 	if err != nil {
 		return 1, err
 	}
-	defer os.RemoveAll(dir)
-	plugin, err := buildGo(ctx, dir, "kubectl-aml", "../cmd/kubectl-aml")
-	if err != nil {
+	defer func() { _ = run.End() }() // or the next run does
+	if err := prepare(ctx, run); err != nil {
 		return 1, err
-	}
-	loader, err := buildGo(ctx, dir, "loader", "./loader")
-	if err != nil {
-		return 1, err
-	}
-	image, err := pushLoader(os.Getenv(registryVar), loader)
-	if err != nil {
-		return 1, fmt.Errorf("push the loader: %w", err)
-	}
-	for name, value := range map[string]string{pluginVar: plugin, loaderVar: image} {
-		if err := os.Setenv(name, value); err != nil {
-			return 1, err
-		}
 	}
 	code := m.Run()
 	if err := nothingLeft(ctx); err != nil {
 		return max(code, 1), err
 	}
 	return code, nil
+}
+
+// prepare builds what the tests run, and sets what they are told. Their files, too,
+// are in the run's folder.
+func prepare(ctx context.Context, run *cluster.Run) error {
+	plugin, err := buildGo(ctx, run.Folder, "kubectl-aml", "../cmd/kubectl-aml")
+	if err != nil {
+		return err
+	}
+	loader, err := buildGo(ctx, run.Folder, "loader", "./loader")
+	if err != nil {
+		return err
+	}
+	image, err := pushLoader(run.Registry, loader)
+	if err != nil {
+		return fmt.Errorf("push the loader: %w", err)
+	}
+	for name, value := range map[string]string{
+		runVar: run.Name, registryVar: run.Registry, pluginVar: plugin, loaderVar: image, "TMPDIR": run.Folder,
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registryHost is the registry's HOST:PORT, without the run's place in it.
+func registryHost() string {
+	host, _, _ := strings.Cut(os.Getenv(registryVar), "/")
+	return host
 }
 
 // nothingLeft looks, after all that the tests did, whether a packet for a pod
@@ -145,7 +164,7 @@ func pushLoader(registry, binary string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ref, err := name.NewDigest(registry + "/aml/loader@" + digest.String())
+	ref, err := name.NewDigest(registry + "/loader@" + digest.String())
 	if err != nil {
 		return "", err
 	}

@@ -4,10 +4,13 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kubectl-aml/kubectl-aml/e2e/cluster"
 )
 
 // A packed image and the one that docker build makes of the folder answer the same.
@@ -23,7 +26,7 @@ func TestAPackedImageAndABuiltOneAnswerTheSame(t *testing.T) {
 		return strings.TrimSpace(string(out))
 	}
 	folder := pack("--output-path", filepath.Join(t.TempDir(), "context"))
-	built := strings.TrimSpace(docker(t, "build", "--quiet", folder))
+	built := strings.TrimSpace(docker(t, "build", "--quiet", "--label", runLabel(), folder))
 	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", built).Run() })
 	packed := pack("--image-name", s.namespace+"/echo")
 	docker(t, "pull", "--quiet", packed)
@@ -35,6 +38,9 @@ func TestAPackedImageAndABuiltOneAnswerTheSame(t *testing.T) {
 	}
 }
 
+// runLabel marks what the engine has of this run.
+func runLabel() string { return cluster.RunLabel + "=" + os.Getenv(runVar) }
+
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "docker", args...).Output()
@@ -45,7 +51,7 @@ func docker(t *testing.T, args ...string) string {
 // answerOf runs an image without a network and returns what its server answers.
 func answerOf(t *testing.T, image string) string {
 	t.Helper()
-	id := strings.TrimSpace(docker(t, "run", "--detach", "--rm", "--network", "none", image))
+	id := strings.TrimSpace(docker(t, "run", "--detach", "--rm", "--label", runLabel(), "--network", "none", image))
 	t.Cleanup(func() { _ = exec.Command("docker", "kill", id).Run() })
 	return docker(t, "exec", id, "python", "-c", `
 import time, urllib.error, urllib.request

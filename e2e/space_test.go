@@ -23,6 +23,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/kubectl-aml/kubectl-aml/e2e/cluster"
 )
 
 // space is a namespace of one test, where nothing but restricted pods may run,
@@ -38,7 +40,11 @@ type space struct {
 	env []string
 }
 
-// newSpace makes a namespace with its user. Both go with the test.
+// spacePrefix begins the name of each space.
+const spacePrefix = "e2e-"
+
+// newSpace makes a namespace with its user. Both go with the test, or with the next
+// run if this one is killed.
 func newSpace(t *testing.T) *space {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv(kubeconfigVar))
@@ -48,7 +54,8 @@ func newSpace(t *testing.T) *space {
 	must(t, err)
 	ctx := t.Context()
 	ns, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		GenerateName: "e2e-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+		GenerateName: spacePrefix,
+		Labels:       map[string]string{"pod-security.kubernetes.io/enforce": "restricted", cluster.RunLabel: os.Getenv(runVar)},
 	}}, metav1.CreateOptions{})
 	must(t, err)
 	t.Cleanup(func() {

@@ -42,6 +42,9 @@ type Options struct {
 	// HTTPPort is the port of 127.0.0.1 that leads to NodePort 30080; if 0:
 	// 18080 for the cluster "aml", one that is free for others.
 	HTTPPort int
+	// Run names the run that EnvoyGateway is for: it goes with that run. If empty, it
+	// stays.
+	Run string
 	// Source is the root of this repository's tree; if empty it is looked for
 	// from the working folder upwards.
 	Source string
@@ -86,7 +89,8 @@ type Cluster struct {
 // Up makes sure that the cluster runs, and returns it. A healthy cluster is
 // left as it is, a stopped one is started, a half-made one is made again; a
 // cluster keeps its node image until Down. A run that is cut off, by ctx or by
-// a signal, is taken up by the next.
+// a signal, is taken up by the next. One that brings new images deletes those that
+// they replace; see Begin.
 func Up(ctx context.Context, opts Options) (*Cluster, error) {
 	s, err := open(ctx, opts)
 	if err != nil {
@@ -100,8 +104,10 @@ func Up(ctx context.Context, opts Options) (*Cluster, error) {
 	if err := s.metrics(ctx, c); err != nil {
 		return nil, err
 	}
-	c.Images, err = s.images(ctx)
-	return c, err
+	if c.Images, err = s.images(ctx); err != nil || !s.pushed {
+		return c, err
+	}
+	return c, s.sweep(ctx, c)
 }
 
 // Prepare does what of Up needs no nodes: it starts the registry, and makes sure
@@ -188,6 +194,7 @@ type session struct {
 	book      *recipe.Book
 	docker    engine.Docker
 	published bool // take what is published
+	pushed    bool // an image was not in the registry
 	subnet    string
 	bridge    string
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -32,7 +34,8 @@ var envoyGateway string
 
 // EnvoyGateway makes sure that the cluster runs, and in it Envoy Gateway, a
 // controller of the Gateway API. Neither Up nor the demo waits for it. The
-// function returned takes it out again, with the Gateway API.
+// function returned takes it out again, with the Gateway API, if it was not there
+// before opts.Run.
 func EnvoyGateway(ctx context.Context, opts Options) (remove func(context.Context) error, err error) {
 	s, err := open(ctx, opts)
 	if err != nil {
@@ -51,21 +54,48 @@ func EnvoyGateway(ctx context.Context, opts Options) (remove func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	remove = func(ctx context.Context) error { return c.removeGateway(ctx, manifest, string(crds)) }
+	stays, err := c.gatewayStays(ctx, opts.Run)
+	if err != nil {
+		return nil, err
+	}
+	remove = func(ctx context.Context) error {
+		if stays {
+			return nil
+		}
+		return c.removeGateway(ctx, manifest, string(crds))
+	}
 	return remove, s.store.Watch(ctx, "envoy gateway", "ready", func(ctx context.Context, _ io.Writer) error {
-		// The definitions are longer than the annotation of an ordinary apply may be.
-		if err := c.adminKubectl(ctx, string(crds), "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
-			return err
-		}
-		established := []string{"wait", "--for=condition=Established", "--timeout=60s", "-f", "-"}
-		if err := c.adminKubectl(ctx, string(crds), established...); err != nil {
-			return err
-		}
-		if err := c.adminKubectl(ctx, manifest, "apply", "-f", "-"); err != nil {
-			return err
-		}
-		return poll(ctx, 3*time.Minute, c.gatewayServes)
+		return c.installGateway(ctx, manifest, string(crds))
 	})
+}
+
+// gatewayStays tells whether the gateway is not for a run. If it is, its namespace is
+// that run's before anything is in it.
+func (c *Cluster) gatewayStays(ctx context.Context, run string) (bool, error) {
+	if run == "" {
+		return true, nil
+	}
+	_, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: GatewayNamespace, Labels: map[string]string{RunLabel: run}}}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return true, nil
+	}
+	return false, err
+}
+
+func (c *Cluster) installGateway(ctx context.Context, manifest, crds string) error {
+	// The definitions are longer than the annotation of an ordinary apply may be.
+	if err := c.adminKubectl(ctx, crds, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
+		return err
+	}
+	established := []string{"wait", "--for=condition=Established", "--timeout=60s", "-f", "-"}
+	if err := c.adminKubectl(ctx, crds, established...); err != nil {
+		return err
+	}
+	if err := c.adminKubectl(ctx, manifest, "apply", "-f", "-"); err != nil {
+		return err
+	}
+	return poll(ctx, 3*time.Minute, c.gatewayServes)
 }
 
 // removeGateway takes out what there is, from the Gateways down: the controller

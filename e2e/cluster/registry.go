@@ -20,6 +20,9 @@ const nodeNetwork = "kind"
 
 const publishedRegistry = "docker.io/library/registry:3"
 
+// registryRepository is what the engine calls the registry's own image.
+const registryRepository = "kubectl-aml/registry"
+
 func (s *session) registryName() string {
 	return s.opts.Name + "-registry"
 }
@@ -61,17 +64,22 @@ func (s *session) registry(ctx context.Context) error {
 		return err
 	}
 	identity := fmt.Sprintf("%s %d", id, s.opts.RegistryPort)
+	if s.published {
+		identity += " deletes" // by itself this one does not
+	}
 	is, err := s.docker.Do(ctx, "ps", "--filter", "name=^/?"+s.registryName()+"$", "--format", `{{.Label "aml.registry"}}`)
 	if err != nil || is == identity && s.registryAnswers(ctx) == nil {
 		return err
 	}
 	return s.store.Watch(ctx, "registry "+s.registryHost(), "started", func(ctx context.Context, _ io.Writer) error {
-		_, err := s.docker.Do(ctx, "rm", "--force", s.registryName())
-		if err != nil && !strings.Contains(err.Error(), "No such") {
-			return err
+		// A run that was killed may have left what deletes layers at work.
+		for _, name := range []string{s.collectorName(), s.registryName()} {
+			if err := s.removeContainer(ctx, name); err != nil {
+				return err
+			}
 		}
-		_, err = s.docker.Do(ctx, "run", "--detach", "--name", s.registryName(), "--restart", "unless-stopped",
-			"--label", "aml.registry="+identity, "--network", nodeNetwork,
+		_, err := s.docker.Do(ctx, "run", "--detach", "--name", s.registryName(), "--restart", "unless-stopped",
+			"--label", "aml.registry="+identity, "--network", nodeNetwork, "--env", "REGISTRY_STORAGE_DELETE_ENABLED=true",
 			"--publish", fmt.Sprintf("127.0.0.1:%d:5000", s.opts.RegistryPort),
 			"--volume", s.registryName()+":/var/lib/registry", ref)
 		if err != nil {
@@ -93,7 +101,7 @@ func (s *session) registryImage(ctx context.Context) (string, error) {
 		return publishedRegistry, s.pull(ctx, publishedRegistry)
 	}
 	made := s.book.Registry()
-	ref := "kubectl-aml/registry:" + made.Key
+	ref := registryRepository + ":" + made.Key
 	if s.hasImage(ctx, ref) {
 		return ref, nil
 	}
@@ -139,6 +147,7 @@ func (s *session) push(ctx context.Context, made recipe.Image) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		s.pushed = true
 		err = s.store.Watch(ctx, "push "+made.Repository, "done", func(ctx context.Context, _ io.Writer) error {
 			if made.Tag != "" {
 				if _, err := image.Push(ctx, repository+":"+made.Tag, img); err != nil {
