@@ -85,27 +85,41 @@ func (m Models) shelves(ctx context.Context, model string) ([]shelf, error) {
 	if err != nil {
 		return nil, err
 	}
-	repos, err := remote.Catalog(ctx, root.Registry, m.Options.remoteOptions(ctx, newTransport(m.Options))...)
+	repos, err := repositoriesIn(ctx, root, "models in "+m.Registry, m.Options)
 	if err != nil {
-		return nil, noCatalog(explain(err, "list the models in", m.Registry))
+		return nil, err
 	}
 	var shelves []shelf
 	for _, repo := range repos {
-		// Whatever is below is somebody else's.
-		if dir, base := path.Split(repo); dir == root.RepositoryStr()+"/" {
-			s, err := m.shelf("x")
-			if err != nil {
-				return nil, err
-			}
-			s.model, s.repo = "", root.Repo(root.RepositoryStr(), base)
-			shelves = append(shelves, s)
+		s, err := m.shelf("x")
+		if err != nil {
+			return nil, err
 		}
+		s.model, s.repo = "", repo
+		shelves = append(shelves, s)
 	}
 	return shelves, nil
 }
 
+// repositoriesIn are those right below root. Whatever is below them is somebody
+// else's. what they are is for messages, such as "models in HOST".
+func repositoriesIn(ctx context.Context, root name.Repository, what string, o Options) ([]name.Repository, error) {
+	all, err := remote.Catalog(ctx, root.Registry, o.remoteOptions(ctx, newTransport(o))...)
+	if err != nil {
+		kind, where, _ := strings.Cut(what, " in ")
+		return nil, noCatalog(explain(err, "list the "+kind+" in", where), strings.TrimSuffix(kind, "s"))
+	}
+	var repos []name.Repository
+	for _, repo := range all {
+		if dir, base := path.Split(repo); dir == root.RepositoryStr()+"/" {
+			repos = append(repos, root.Repo(root.RepositoryStr(), base))
+		}
+	}
+	return repos, nil
+}
+
 // noCatalog says what to do where a registry does not list its repositories.
-func noCatalog(err error) error {
+func noCatalog(err error, kind string) error {
 	var told *RegistryError
 	if !errors.As(err, &told) {
 		return err
@@ -113,12 +127,12 @@ func noCatalog(err error) error {
 	switch told.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
 		told.what = fmt.Sprintf("the registry does not list its repositories to you (%d)", told.Status)
-		told.Advice = "name one model, or log in as somebody who may see the catalog"
+		told.Advice = "name one " + kind + ", or log in as somebody who may see the catalog"
 	}
 	return err
 }
 
-// list reads the versions, a few at a time.
+// list reads the versions.
 func (s shelf) list(ctx context.Context, latest bool) ([]Registered, error) {
 	seen, err := s.look(ctx)
 	if err != nil {
@@ -128,18 +142,23 @@ func (s shelf) list(ctx context.Context, latest bool) ([]Registered, error) {
 	if latest && len(versions) > 0 {
 		versions = versions[len(versions)-1:]
 	}
-	found := make([]Registered, len(versions))
+	found, err := each(ctx, versions, s.listed)
+	return slices.DeleteFunc(found, func(r Registered) bool { return r.Version == 0 }), err
+}
+
+// each reads versions, a few at a time, and returns them in order.
+func each[T any](ctx context.Context, versions []int, read func(context.Context, int) (T, error)) ([]T, error) {
+	found := make([]T, len(versions))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, version := range versions {
 		group.Go(func() error {
 			var err error
-			found[i], err = s.listed(ctx, version)
+			found[i], err = read(ctx, version)
 			return err
 		})
 	}
-	err = group.Wait()
-	return slices.DeleteFunc(found, func(r Registered) bool { return r.Version == 0 }), err
+	return found, group.Wait()
 }
 
 // listed reads a version. One that was deleted meanwhile, or is something else

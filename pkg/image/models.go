@@ -156,7 +156,7 @@ func (m Models) Register(ctx context.Context, name, file string, info ModelInfo)
 	if err := errors.Join(info.Check(), err); err != nil {
 		return Registered{}, err
 	}
-	version, release, err := s.claimNumber(ctx)
+	version, release, err := s.claimNumber(ctx, 0)
 	if err != nil {
 		return Registered{}, err
 	}
@@ -229,17 +229,8 @@ func (s shelf) tag(ctx context.Context, r Registered) (Registered, error) {
 	if err != nil {
 		return Registered{}, err
 	}
-	tag := strconv.Itoa(r.Version)
-	if r.digest, err = s.put(ctx, tag, a); err != nil {
+	if r.digest, err = s.putAlone(ctx, strconv.Itoa(r.Version), a); err != nil {
 		return Registered{}, err
-	}
-	now, err := s.digestOf(ctx, tag)
-	if err != nil {
-		return Registered{}, err
-	}
-	if now != r.digest {
-		return Registered{}, fmt.Errorf("the tag %s was written to by somebody else at the same time: try again",
-			s.repo.Tag(tag).Name())
 	}
 	r.URL = "oci://" + s.repo.Name() + "@" + r.digest.String()
 	return r, nil

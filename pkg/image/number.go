@@ -22,7 +22,8 @@ const (
 
 var versionTag = regexp.MustCompile(`^[1-9][0-9]{0,8}$`)
 
-// numbers are a model's versions, and the claims to others, as the tags tell.
+// numbers are the versions of what a store has, and the claims to others, as the
+// tags tell.
 type numbers struct {
 	versions []int
 	claims   claims
@@ -53,6 +54,14 @@ func (n numbers) next() int {
 	return highest + 1
 }
 
+// free is wanted if nobody has that number or may get it, else next.
+func (n numbers) free(wanted int) int {
+	if wanted < 1 || slices.Contains(n.versions, wanted) || n.wanted(wanted, "") {
+		return n.next()
+	}
+	return wanted
+}
+
 // after is the nth number above number that nobody but owner wants or has.
 func (n numbers) after(number, nth int, owner string) int {
 	for ; nth > 0; nth-- {
@@ -68,10 +77,13 @@ func (n numbers) wanted(number int, owner string) bool {
 }
 
 // claimNumber takes a number that nobody else has or will get: who does not get
-// one goes on to another, so that none is left out. release takes the claims away
+// one goes on to another, so that none is left out. The first that is tried is
+// wanted, or with 0 the one above all others. release takes the claims away
 // as far as the registry allows it, and is to be called when the number's tag is
 // written, or will not be.
-func (s shelf) claimNumber(ctx context.Context) (number int, release func(context.Context), err error) {
+func (s store) claimNumber(ctx context.Context, wanted int) (
+	number int, release func(context.Context), err error,
+) {
 	owner := newOwner()
 	var made claims
 	release = func(ctx context.Context) { s.release(ctx, made) }
@@ -79,7 +91,7 @@ func (s shelf) claimNumber(ctx context.Context) (number int, release func(contex
 	if err != nil {
 		return 0, nil, err
 	}
-	number = seen.next()
+	number = seen.free(wanted)
 	for range claimRounds {
 		mine := claim{of: strconv.Itoa(number), owner: owner}
 		made = append(made, mine)
@@ -94,11 +106,11 @@ func (s shelf) claimNumber(ctx context.Context) (number int, release func(contex
 		number = next
 	}
 	release(context.WithoutCancel(ctx))
-	return 0, nil, fmt.Errorf("too many register a version of %s at once: try again", s.model)
+	return 0, nil, fmt.Errorf("cannot %s: too many do at once: try again", s.doing)
 }
 
 // tryNumber returns the number when it is taken for mine, else the next to try.
-func (s shelf) tryNumber(ctx context.Context, number int, mine claim) (int, error) {
+func (s store) tryNumber(ctx context.Context, number int, mine claim) (int, error) {
 	if err := s.write(ctx, mine); err != nil {
 		return 0, err
 	}
@@ -110,7 +122,7 @@ func (s shelf) tryNumber(ctx context.Context, number int, mine claim) (int, erro
 }
 
 // look lists the numbers. A repository that is not there has none.
-func (s shelf) look(ctx context.Context) (numbers, error) {
+func (s store) look(ctx context.Context) (numbers, error) {
 	tags, err := s.tags(ctx)
 	return readNumbers(tags), err
 }

@@ -73,6 +73,19 @@ func (s store) put(ctx context.Context, tag string, a artifact) (v1.Hash, error)
 	return a.digest()
 }
 
+// putAlone is put that looks whether what it wrote stayed.
+func (s store) putAlone(ctx context.Context, tag string, a artifact) (v1.Hash, error) {
+	digest, err := s.put(ctx, tag, a)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	now, err := s.digestOf(ctx, tag)
+	if err == nil && now != digest {
+		err = fmt.Errorf("the tag %s was written to by somebody else at the same time: try again", s.repo.Tag(tag).Name())
+	}
+	return digest, err
+}
+
 // digestOf is that of the manifest under a tag.
 func (s store) digestOf(ctx context.Context, tag string) (v1.Hash, error) {
 	desc, err := remote.Head(s.repo.Tag(tag), s.options(ctx)...)
