@@ -68,25 +68,17 @@ func (r ImageRegistry) String() string { return r.Address }
 // GoString hides the password.
 func (r ImageRegistry) GoString() string { return r.Address }
 
-// writeInFull is what can be done about an environment of a file that is only
-// named.
-const writeInFull = "write it in full, with docker and python, or remove it here and give its folder with " +
-	"--environment-directory, or an image that has everything with --environment-image"
-
-// ReferencedEnvironment is the finding about an environment of a workspace that
-// a flag names, with a version if that is not empty: there is no workspace to
-// look it up in.
-func ReferencedEnvironment(name, version string) Finding {
-	return Finding{Field: "--environment-name", Message: referenced(name, version) +
-		"give its folder with --environment-directory, or an image that has everything with --environment-image"}
-}
+// writeInFull is what can be done about an environment of a file that has nothing in
+// it.
+const writeInFull = "write it in full, with docker and python, or remove it here and give the name of a registered " +
+	"one with --environment-name, its folder with --environment-directory, or an image that has everything with " +
+	"--environment-image"
 
 func referenced(name, version string) string {
 	if version != "" {
 		name += ":" + version
 	}
-	return fmt.Sprintf("%q is only the name of an environment, and there is no workspace to look it up in: ",
-		short(name))
+	return fmt.Sprintf("%q is only the name of an environment: ", short(name))
 }
 
 // readEnvironment reads an environment object, which prefix leads to. What is to

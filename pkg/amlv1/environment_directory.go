@@ -23,7 +23,11 @@ const (
 // is the name of the folder in findings. When the findings have an error, the
 // environment holds what could be read and is not fit for use.
 func ReadEnvironmentDirectory(dir string, folder fs.FS) (Environment, Findings) {
-	r := directoryReader{dir: dir, folder: folder}
+	return readEnvironmentFolder(dir, func(name string) ([]byte, error) { return fs.ReadFile(folder, name) })
+}
+
+func readEnvironmentFolder(dir string, readFile func(name string) ([]byte, error)) (Environment, Findings) {
+	r := directoryReader{dir: dir, readFile: readFile}
 	r.definition()
 	r.conda()
 	r.dockerfile()
@@ -32,7 +36,7 @@ func ReadEnvironmentDirectory(dir string, folder fs.FS) (Environment, Findings) 
 
 type directoryReader struct {
 	dir         string
-	folder      fs.FS
+	readFile    func(name string) ([]byte, error)
 	environment Environment
 	findings    Findings
 	// definitionSource and root are the file with the environment object; root
@@ -45,7 +49,7 @@ type directoryReader struct {
 // read.
 func (r *directoryReader) read(name string) (*source, []byte, bool) {
 	s := newSource(path.Join(r.dir, name))
-	text, err := fs.ReadFile(r.folder, name)
+	text, err := r.readFile(name)
 	switch {
 	case err == nil:
 		return s, text, true

@@ -45,7 +45,7 @@ func TestReadEnvironmentDirectoryFindings(t *testing.T) {
 	const image = `{"docker": {"baseImage": "x"}}`
 	const both = "cannot be given together with baseImage: remove one of the two\n"
 	const noDefaults = `has no pip package azureml-defaults, which brings the scoring server: add it below "pip"; an image that is built gets the server without it` + "\n"
-	const named = `"env" is only the name of an environment, and there is no workspace to look it up in: ` + writeInFull + "\n"
+	const named = `"env" is only the name of an environment: ` + writeInFull + "\n"
 	cases := map[string]struct {
 		files map[string]string
 		want  string
@@ -128,12 +128,60 @@ func TestUseEnvironment(t *testing.T) {
 	}
 }
 
-func TestReferencedEnvironment(t *testing.T) {
+func TestARegisteredEnvironmentIsUsed(t *testing.T) {
 	t.Parallel()
-	const rest = " is only the name of an environment, and there is no workspace to look it up in: " +
-		"give its folder with --environment-directory, or an image that has everything with --environment-image"
-	expect(t, "a name", ReferencedEnvironment("AzureML-Minimal", "").String(), `--environment-name: "AzureML-Minimal"`+rest)
-	expect(t, "a name and a version", ReferencedEnvironment("e", "7").String(), `--environment-name: "e:7"`+rest)
+	read := func(environment, more string) (InferenceConfig, Findings) {
+		return ReadInferenceConfig("i.json", []byte(`{"entryScript": "score.py", "environment": `+environment+more+`}`))
+	}
+	for environment, want := range map[string]string{
+		`{"name": "env", "version": 3}`: "env:3", `{"name": "env", "docker": null}`: "env:", `{"name": null}`: "", `"env"`: "",
+		`{"name": "env", "docker": {"baseImage": "x"}}`: "",
+	} {
+		c, _ := read(environment, "")
+		name, version, ok := c.Reference()
+		if got := name + ":" + version; ok != (want != "") || ok && got != want {
+			t.Errorf("%s: reference %s, %v, want %s", environment, got, ok, want)
+		}
+	}
+	c, findings := read(`{"name": "env"}`, `, "runtime": "python", "condaFile": 1`)
+	findings = c.UseRegistered(&Environment{Docker: Docker{BaseImage: "x"}}, findings)
+	expect(t, "what is left", told(findings), "i.json:1:72: runtime: cannot be given together with an environment: "+
+		"move it into the environment and remove it here\n"+
+		"i.json:1:95: condaFile: must be text, not 1: write the path of a conda file, such as \"conda.yml\"\n")
+	if _, _, ok := c.Reference(); ok || c.Environment.Docker.BaseImage != "x" {
+		t.Errorf("used %+v", c.Environment)
+	}
+}
+
+func TestEnvironmentFiles(t *testing.T) {
+	t.Parallel()
+	files, err := OpenEnvironmentDirectory(folder(map[string]string{"score.py": "", condaFile: "dependencies: [python=3.8]\n",
+		definitionFile: `{"name": "env", "version": 2, "shm": 1.50, "docker": {"baseImage": "x"}}`, dockerfile: " \n"}))
+	if err != nil || len(files) != 3 {
+		t.Fatal(files, err)
+	}
+	files, err = files.Versioned("7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "definition", string(files[definitionFile]), "{\n    \"docker\": {\n        \"baseImage\": \"x\"\n    },\n"+
+		"    \"name\": \"env\",\n    \"shm\": 1.50,\n    \"version\": \"7\"\n}\n")
+	e, findings := files.Environment("env:7")
+	if err := findings.Err(); err != nil {
+		t.Error(err)
+	}
+	if e.Version != "7" || e.Docker.BaseImage != "x" || len(e.Python.CondaDependencies.Dependencies) != 1 {
+		t.Errorf("read %+v", e)
+	}
+	if _, ok := files.Dockerfile(); ok {
+		t.Error("an empty Dockerfile is one")
+	}
+	_, err = OpenEnvironmentDirectory(locked{})
+	if err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("a locked folder: %v", err)
+	}
+	_, findings = EnvironmentFiles{}.Environment("env:7")
+	expect(t, "no files", told(findings), "env:7/azureml_environment.json: does not exist: give the folder that has it, as Azure ML saved it\n")
 }
 
 func TestOldEnvironment(t *testing.T) {

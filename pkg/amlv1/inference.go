@@ -3,6 +3,8 @@
 
 package amlv1
 
+import "slices"
+
 // InferenceConfig is what an inferenceconfig.json says. Empty texts and nil
 // pointers are keys that are absent.
 type InferenceConfig struct {
@@ -20,6 +22,8 @@ type InferenceConfig struct {
 	Old OldForm
 
 	source *source
+	// referenced is set when the environment is only named.
+	referenced bool
 }
 
 // ReadInferenceConfig reads an inferenceconfig.json, which may be YAML. file is
@@ -52,7 +56,9 @@ func (c *InferenceConfig) readEnvironment(n *node) Findings {
 	}
 	e, findings := readEnvironment(c.source, key, n)
 	c.Environment = &e
-	findings = append(findings, e.checkContent(c.source, key, n)...)
+	only := e.checkContent(c.source, key, n)
+	c.referenced = len(only) > 0 && e.Name != ""
+	findings = append(findings, only...)
 	findings = append(findings, e.checkImage(c.source, key+".docker.baseDockerfile")...)
 	return append(findings, e.checkPackages(c.source, key+".python.condaDependencies")...)
 }
@@ -68,11 +74,11 @@ func (c InferenceConfig) Validate() Findings {
 			`is required: write the path of the score script, such as "score.py"`))
 	}
 	findings = append(findings, checkRegistry(c.source, "baseImageRegistry", c.Old.BaseImageRegistry)...)
-	return append(findings, c.checkForms()...).sorted()
+	return append(findings, c.CheckForms()...).sorted()
 }
 
-// checkForms refuses both forms at once.
-func (c InferenceConfig) checkForms() Findings {
+// CheckForms refuses both forms at once. Validate does that, too.
+func (c InferenceConfig) CheckForms() Findings {
 	if c.Environment == nil {
 		return nil
 	}
@@ -93,7 +99,24 @@ func (c *InferenceConfig) UseEnvironment(e Environment) Findings {
 			"remove one of the two")}
 	}
 	c.Environment = &e
-	return c.checkForms()
+	return c.CheckForms()
+}
+
+// Reference is the environment that the file only names, with a version if that is
+// not empty. Azure ML failed on it, and reading has an error that says so;
+// UseRegistered takes that away. ok is false when there is no such environment.
+func (c InferenceConfig) Reference() (name, version string, ok bool) {
+	if !c.referenced {
+		return "", "", false
+	}
+	return c.Environment.Name, c.Environment.Version, true
+}
+
+// UseRegistered gives c the environment that the file only names, nil if an image
+// stands for it, and returns findings without the one about the name.
+func (c *InferenceConfig) UseRegistered(e *Environment, findings Findings) Findings {
+	c.Environment, c.referenced = e, false
+	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Field == "environment" && !f.Warning })
 }
 
 // absent tells whether a scalar key is missing, null or empty.

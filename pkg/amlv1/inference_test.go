@@ -90,10 +90,10 @@ func TestReadInferenceConfigFindings(t *testing.T) {
 			"i.json:1:44: environment: has nothing in it: " + writeInFull + "\n"},
 		"an environment without python": {script + `"environment": {"python": null, "docker": {"baseImage": "x"}}`, ""},
 		"an environment that is a name": {script + `"environment": "env"`,
-			"i.json:1:44: environment: \"env\" is only the name of an environment, and there is no workspace to look it up in: " +
+			"i.json:1:44: environment: \"env\" is only the name of an environment: " +
 				writeInFull + "\n"},
 		"an environment of a workspace": {script + `"environment": {"name": "env", "version": "3"}`,
-			"i.json:1:44: environment: \"env:3\" is only the name of an environment, and there is no workspace to look it up in: " +
+			"i.json:1:44: environment: \"env:3\" is only the name of an environment: " +
 				writeInFull + "\n"},
 		"an environment that is a list": {script + `"environment": []`,
 			"i.json:1:44: environment: must be an object, not a list: " + writeInFull + "\n"},

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -30,9 +29,14 @@ type azureFlags struct {
 }
 
 func (a *azureFlags) add(c *cobra.Command) {
+	a.addCommon(c)
+	c.Flags().BoolVarP(&a.full, "full", "v", false, "Print everything that is known, where there is a short form")
+}
+
+// addCommon is add for commands whose -v is another flag's.
+func (a *azureFlags) addCommon(c *cobra.Command) {
 	a.workspaceFlags.add(c)
 	f := c.Flags()
-	f.BoolVarP(&a.full, "full", "v", false, "Print everything that is known, where there is a short form")
 	f.BoolVar(&a.onlyErrors, "only-show-errors", false, "Say nothing but the answer and errors")
 	f.BoolVar(&a.debug, "debug", false, "Taken and not used: kubectl aml status tells what is wrong")
 	f.BoolVar(&a.verbose, "verbose", false, "Taken and not used: kubectl aml status tells what is wrong")
@@ -128,9 +132,7 @@ func (a *azureCommand) begin(noun string) error {
 		a.out = printer.Azure{Format: format, Query: query, Colour: a.colours()}
 	}
 	if a.onlyErrors {
-		quiet := *a.options
-		quiet.Streams.ErrOut = io.Discard
-		a.options = &quiet
+		a.options = a.silent()
 	}
 	a.remark(a.options)
 	if !a.prints && a.output+a.query != "" {

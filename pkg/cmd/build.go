@@ -35,8 +35,7 @@ func newBuild(o *options) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&b.inferenceConfig, "inference-config", "", "Azure ML's inferenceconfig.json (or YAML)")
-	f.StringVar(&b.environment.directory, "environment-directory", "", "Folder with azureml_environment.json, "+
-		"unless the inference config has an environment")
+	b.environment.add(c, o, &b.registryFlags)
 	f.BoolVar(&b.relativeToFile, "relative-to-file", false, "Take the paths in a config file from the file's folder; "+
 		"Azure ML took them from the working directory")
 	f.StringVar(&b.dryRun, "dry-run", "none", `Must be "none", or "client" (print the Dockerfile and build nothing)`)
@@ -50,7 +49,7 @@ func newBuild(o *options) *cobra.Command {
 }
 
 func (o *options) buildEnvironment(ctx context.Context, b *buildFlags) error {
-	e, err := o.readEnvironment(b)
+	e, err := o.readEnvironment(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -73,11 +72,11 @@ func (o *options) buildEnvironment(ctx context.Context, b *buildFlags) error {
 }
 
 // readEnvironment reads the files and flags, and refuses what cannot be right.
-func (o *options) readEnvironment(b *buildFlags) (environment.Environment, error) {
+func (o *options) readEnvironment(ctx context.Context, b *buildFlags) (environment.Environment, error) {
 	if err := b.checkBuild(o); err != nil {
 		return environment.Environment{}, err
 	}
-	config, findings, err := o.inferenceConfig(&b.deployFlags)
+	config, findings, err := o.inferenceConfig(ctx, &b.deployFlags)
 	if err != nil {
 		return environment.Environment{}, err
 	}
@@ -99,8 +98,8 @@ func (o *options) readEnvironment(b *buildFlags) (environment.Environment, error
 func (b *buildFlags) checkBuild(o *options) error {
 	errs := []error{b.registryFlags.check(o), b.builderFlags.check()}
 	refuse := func(text string) { errs = append(errs, usageError{errors.New(text)}) }
-	if b.inferenceConfig == "" && b.environment.directory == "" {
-		refuse("nothing to build: give --inference-config, or --environment-directory")
+	if b.inferenceConfig == "" && b.environment == (environmentFlags{}) {
+		refuse("nothing to build: give --inference-config, --environment-directory or --environment-name")
 	}
 	if !slices.Contains([]string{"none", "client"}, b.dryRun) {
 		refuse(fmt.Sprintf("dry-run %q is not known: write none or client", b.dryRun))

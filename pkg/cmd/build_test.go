@@ -29,7 +29,7 @@ func TestWhatIsWrongWithABuildIsToldAtOnce(t *testing.T) {
 		code int
 		want []string
 	}{
-		"nothing to build": {"", 2, []string{"nothing to build: give --inference-config, or --environment-directory"}},
+		"nothing to build": {"", 2, []string{"nothing to build: give --inference-config, --environment-directory or --environment-name"}},
 		"no registry": {"--inference-config ic.json --registry=", 2,
 			[]string{"no registry to push the environment to: name one with --registry or AML_REGISTRY"}},
 		"all flags": {"--registry HTTP://x --global-registry A/b --dry-run=server --builder kaniko --buildkit-certificates c " +

@@ -137,7 +137,7 @@ func (o *options) toBundle(ctx context.Context, name string, f *bundleCreateFlag
 
 // undeployed is the endpoint that a first deploy would make.
 func (o *options) undeployed(ctx context.Context, name string, f *deployFlags) (deployed, error) {
-	p, err := o.plan(name, f)
+	p, err := o.plan(ctx, name, f)
 	if err != nil {
 		return deployed{}, err
 	}

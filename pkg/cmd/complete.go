@@ -140,9 +140,7 @@ func (o *options) completeModelNames(c *cobra.Command, flag string, r *registryF
 // registered are the models that a registry has, without a word; none if it cannot
 // tell.
 func (o *options) registered(ctx context.Context, r *registryFlags, wanted image.Filter) []image.Registered {
-	quiet := *o
-	quiet.Streams.ErrOut = io.Discard
-	access, err := r.access(&quiet, "model")
+	access, err := r.access(o.silent(), "model")
 	if err != nil {
 		return nil
 	}
@@ -153,4 +151,36 @@ func (o *options) registered(ctx context.Context, r *registryFlags, wanted image
 		return nil
 	}
 	return found
+}
+
+// silent are the options of a command that tells nothing.
+func (o *options) silent() *options {
+	quiet := *o
+	quiet.Streams.ErrOut = io.Discard
+	return &quiet
+}
+
+// completeEnvironments offers the names of the registered environments.
+func (o *options) completeEnvironments(r *registryFlags) cobra.CompletionFunc {
+	return func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, e := range o.registeredEnvironments(c.Context(), r, "") {
+			names = append(names, e.Name)
+		}
+		return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeEnvironmentVersions offers the versions of the environment of that name.
+func (o *options) completeEnvironmentVersions(r *registryFlags, name *string) cobra.CompletionFunc {
+	return func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if *name == "" {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var versions []string
+		for _, e := range o.registeredEnvironments(c.Context(), r, *name) {
+			versions = append(versions, strconv.Itoa(e.Version))
+		}
+		return versions, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
 }

@@ -61,7 +61,7 @@ func newDeploy(o *options) *cobra.Command {
 
 // addVersion gives c the flags that say what is deployed.
 func (d *deployFlags) addVersion(c *cobra.Command, o *options) {
-	d.sourceFlags.add(c, o.Getenv)
+	d.sourceFlags.add(c, o)
 	o.completeModelFlag(c, &d.registryFlags)
 	d.placeFlags.add(c, o.Getenv, clusterIP)
 	d.aboutFlags.add(c)
@@ -107,7 +107,7 @@ func (o *options) deploy(ctx context.Context, name string, f *deployFlags) error
 func (o *options) prepare(
 	ctx context.Context, name string, f *deployFlags, dryRun release.DryRun,
 ) (*deployment, error) {
-	p, err := o.plan(name, f)
+	p, err := o.plan(ctx, name, f)
 	if err != nil {
 		return nil, err
 	}

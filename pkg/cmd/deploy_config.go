@@ -5,6 +5,7 @@ package cmd
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -123,7 +124,9 @@ func (f *deployFlags) keys(given amlv1.Keys, mode endpoint.Auth) (auth.Keys, err
 }
 
 // inferenceConfig reads the inference config and the flags that go before it.
-func (o *options) inferenceConfig(f *deployFlags) (amlv1.InferenceConfig, amlv1.Findings, error) {
+func (o *options) inferenceConfig(
+	ctx context.Context, f *deployFlags,
+) (amlv1.InferenceConfig, amlv1.Findings, error) {
 	var config amlv1.InferenceConfig
 	var findings amlv1.Findings
 	if f.inferenceConfig != "" {
@@ -140,18 +143,15 @@ func (o *options) inferenceConfig(f *deployFlags) (amlv1.InferenceConfig, amlv1.
 	}
 	findings = append(findings, set(&config, f.fields.inference)...)
 	config.Old.BaseImageRegistry.Address = cmp.Or(f.baseImageRegistry, config.Old.BaseImageRegistry.Address)
-	if findings.Err() == nil {
-		findings = append(findings, o.environment(&config, f)...)
-	}
-	return config, findings, nil
+	return config, o.environment(ctx, &config, &f.sourceFlags, findings), nil
 }
 
 // code finds the entry script and its folder.
-func (p *plan) code(o *options, f *deployFlags) error {
+func (p *plan) code(ctx context.Context, o *options, f *deployFlags) error {
 	if f.image != "" && !f.hasCode() {
 		return p.setVariables(o, amlv1.InferenceConfig{})
 	}
-	config, findings, err := o.inferenceConfig(f)
+	config, findings, err := o.inferenceConfig(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (p *plan) code(o *options, f *deployFlags) error {
 			p.source.Environment = e.Docker.BaseImage
 		}
 	}
-	if f.image == "" && p.source.Environment == "" {
+	if f.image == "" && p.source.Environment == "" && !f.unread {
 		made, findings := environmentOf(config, code)
 		o.warn(findings)
 		if err := findings.Err(); err != nil {

@@ -5,6 +5,7 @@ package cmd
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -30,7 +31,10 @@ type sourceFlags struct {
 	// fields and environment go before the files, with the flags of Azure ML.
 	fields      fieldFlags
 	environment environmentFlags
-	computeType amlv1.ComputeType
+	// offline says that no registry is asked, and unread that there is an environment
+	// which would have to be.
+	offline, unread bool
+	computeType     amlv1.ComputeType
 	// computeTarget goes before the deployment config's.
 	computeTarget string
 	// ofVersion says that the version is one of an endpoint that is there.
@@ -41,7 +45,7 @@ type sourceFlags struct {
 	configFlag string
 }
 
-func (s *sourceFlags) add(c *cobra.Command, getenv func(string) string) {
+func (s *sourceFlags) add(c *cobra.Command, o *options) {
 	s.addModels(c)
 	f := c.Flags()
 	f.StringVar(&s.inferenceConfig, "inference-config", "", "Azure ML's inferenceconfig.json (or YAML)")
@@ -49,9 +53,8 @@ func (s *sourceFlags) add(c *cobra.Command, getenv func(string) string) {
 	f.StringVar(&s.entryScript, "entry-script", "", "Script with init() and run(); goes before the inference config's")
 	f.StringVar(&s.sourceDirectory, "source-directory", "", "Folder with the script and what it imports; goes before "+
 		"the inference config's")
-	f.StringVar(&s.environment.directory, "environment-directory", "", "Folder with azureml_environment.json, unless the "+
-		"inference config has an environment")
-	s.addImage(c, getenv)
+	s.environment.add(c, o, &s.registryFlags)
+	s.addImage(c, o.Getenv)
 }
 
 func (s *sourceFlags) addModels(c *cobra.Command) {
@@ -77,8 +80,8 @@ func (s *sourceFlags) addImage(c *cobra.Command, getenv func(string) string) {
 }
 
 // plan reads the files and flags and refuses what cannot be right, all
-// findings at once. It asks no server.
-func (o *options) plan(name string, f *deployFlags) (*plan, error) {
+// findings at once. It asks no server but for an environment that is only named.
+func (o *options) plan(ctx context.Context, name string, f *deployFlags) (*plan, error) {
 	p := &plan{endpoint: name, versionName: f.versionName}
 	about, err := f.read()
 	p.about = about
@@ -90,7 +93,7 @@ func (o *options) plan(name string, f *deployFlags) (*plan, error) {
 	if err == nil {
 		err = p.service(o, f, config)
 	}
-	findings = append(findings, err, p.code(o, f), p.modelsOf(o, f), p.flags(f))
+	findings = append(findings, err, p.code(ctx, o, f), p.modelsOf(o, f), p.flags(f))
 	return p, errors.Join(findings...)
 }
 

@@ -30,7 +30,7 @@ func (v *versionFlags) add(c *cobra.Command, o *options) {
 	v.computeType, v.ofVersion = amlv1.AKSEndpoint, true
 	v.writeFlags.add(c, o, v.noun.noun)
 	v.version.add(c)
-	v.addSources(c, o.Getenv)
+	v.addSources(c, o)
 	o.completeModelFlag(c, &v.registryFlags)
 	v.describe(c)
 	v.change(c, false)
@@ -85,7 +85,7 @@ func (o *options) createVersion(c *cobra.Command, v *versionFlags) error {
 	}
 	v.place()
 	v.versionName, v.schedulingGrace = v.version.name, grace
-	p, err := a.plan(v.name, &v.deployFlags)
+	p, err := a.plan(c.Context(), v.name, &v.deployFlags)
 	if err != nil {
 		return err
 	}

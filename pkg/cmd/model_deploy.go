@@ -40,7 +40,7 @@ func newModelDeploy(o *options) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return o.modelDeploy(c, d) },
 	}
 	d.add(c, o, "service or endpoint")
-	d.addSources(c, o.Getenv)
+	d.addSources(c, o)
 	o.completeModelFlag(c, &d.registryFlags)
 	d.addTarget(c)
 	d.addOldForm(c)
@@ -58,11 +58,11 @@ func newModelDeploy(o *options) *cobra.Command {
 }
 
 // addSources gives c the flags of Azure ML that say what a version is made of.
-func (s *sourceFlags) addSources(c *cobra.Command, getenv func(string) string) {
+func (s *sourceFlags) addSources(c *cobra.Command, o *options) {
 	s.configFlag = "--inference-config-file"
 	s.addModels(c)
-	s.addImage(c, getenv)
-	s.environment.add(c)
+	s.addImage(c, o.Getenv)
+	s.environment.add(c, o, &s.registryFlags)
 	f := c.Flags()
 	f.StringVar(&s.inferenceConfig, "inference-config-file", "", "inferenceconfig.json (or YAML)")
 	f.StringVar(&s.deployConfig, "deploy-config-file", "", "deploymentconfig.json (or YAML)")
@@ -89,7 +89,7 @@ func (o *options) modelDeploy(c *cobra.Command, d *modelDeployFlags) error {
 	if err != nil {
 		return err
 	}
-	plan, err := a.servicePlan(d)
+	plan, err := a.servicePlan(c.Context(), d)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (o *options) modelDeploy(c *cobra.Command, d *modelDeployFlags) error {
 }
 
 // servicePlan reads the files and flags, and refuses what cannot be right.
-func (o *options) servicePlan(d *modelDeployFlags) (*plan, error) {
+func (o *options) servicePlan(ctx context.Context, d *modelDeployFlags) (*plan, error) {
 	if err := d.checkDeploy(); err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (o *options) servicePlan(d *modelDeployFlags) (*plan, error) {
 	if err := o.profiled(&d.deployFlags, d.profile); err != nil {
 		return nil, err
 	}
-	plan, err := o.plan(d.name, &d.deployFlags)
+	plan, err := o.plan(ctx, d.name, &d.deployFlags)
 	if err != nil {
 		return nil, err
 	}

@@ -87,8 +87,8 @@ func effects() map[string]effect {
 		"compute-type cp":                    {args: "-cp ACI", path: "auth.mode", value: "none"},
 		"entry-script es":                    {args: "-es other.py", path: v + "entryScript", value: "other.py"},
 		"source-directory sd":                {args: "-sd code -es main.py", path: v + "sourceDirectory", value: "code"},
-		"environment-name e":                 {args: "-e AzureML-Minimal", says: `note: there is no workspace to look environment "AzureML-Minimal" up in`},
-		"environment-version ev":             {args: "-e AzureML-Minimal -ev 3", says: `environment "AzureML-Minimal"`},
+		"environment-name e":                 {args: "-e AzureML-Minimal", says: `note: no environment "AzureML-Minimal" is registered in`},
+		"environment-version ev":             {args: "-e AzureML-Minimal -ev 0", says: `environment "AzureML-Minimal" has the version "0"`},
 		"environment-directory ed":           {args: "-ed absent", says: "absent/azureml_environment.json: does not exist"},
 		"runtime rt":                         {args: "-rt spark-py", says: "--runtime" + old},
 		"conda-file cf":                      {args: "-cf conda.yml", says: "--conda-file" + old},
@@ -337,7 +337,7 @@ func TestWhatIsWrongWithModelDeployIsTold(t *testing.T) {
 	}
 	w.env["AML_ENVIRONMENT_IMAGE"] = ""
 	r := w.modelDeploy("-cp", "AKS", "-e", "AzureML-Minimal", "-ev", "3")
-	if want := `"AzureML-Minimal:3" is only the name of an environment, and there is no workspace to look it up in`; r.code != 1 ||
+	if want := `--environment-name: no environment "AzureML-Minimal" is registered in REGISTRY: register it with`; r.code != 1 ||
 		!strings.Contains(r.err, want) {
 		t.Errorf("exit code %d: %s", r.code, r.err)
 	}

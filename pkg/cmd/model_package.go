@@ -58,7 +58,7 @@ func newModelPackage(o *options) *cobra.Command {
 	}
 	p.add(c)
 	p.addPrinting(c, o.Getenv)
-	p.addPackageSources(c, o.Getenv)
+	p.addPackageSources(c, o)
 	o.completeModelFlag(c, &p.registryFlags)
 	f := c.Flags()
 	f.StringVar(&p.imageName, "image-name", "", "Name of the image in the registry (default: that of the first model)")
@@ -73,8 +73,8 @@ func newModelPackage(o *options) *cobra.Command {
 
 // addPackageSources gives c the flags of model deploy that say what the image is
 // made of.
-func (p *packageFlags) addPackageSources(c *cobra.Command, getenv func(string) string) {
-	p.addSources(c, getenv)
+func (p *packageFlags) addPackageSources(c *cobra.Command, o *options) {
+	p.addSources(c, o)
 	p.addOldForm(c)
 	p.fields.inference = p.fields.addAll(c, amlv1.InferenceFields(), func(amlv1.Field) bool { return true })
 	for _, other := range []string{"image", "deploy-config-file", "model-mount"} { // of deployments
@@ -119,7 +119,7 @@ func (o *options) modelPackage(ctx context.Context, p *packageFlags) error {
 		a.tell("note: --no-wait is not used: nothing goes on elsewhere")
 	}
 	work := &plan{}
-	if err := errors.Join(work.code(a.options, &p.deployFlags), work.modelsOf(a.options, &p.deployFlags)); err != nil {
+	if err := errors.Join(work.code(ctx, a.options, &p.deployFlags), work.modelsOf(a.options, &p.deployFlags)); err != nil {
 		return err
 	}
 	work.source.Variables = work.standalone()

@@ -174,6 +174,9 @@ func TestModelsAreCompleted(t *testing.T) {
 	w.register()
 	w.register()
 	w.register("--name", "iris")
+	for _, name := range []string{"sky", "rain", "sky"} {
+		w.define(name)
+	}
 	for args, want := range map[string]string{
 		"model show ":                                     "diabetes:2\niris:1\n:4\n",
 		"model show iris":                                 "diabetes:2\niris:1\n:4\n",
@@ -187,6 +190,14 @@ func TestModelsAreCompleted(t *testing.T) {
 		"model show -o ":                                  "json\njsonc\nyaml\nyamlc\ntable\ntsv\nnone\n:4\n",
 		"build --dry-run=":                                "none\nclient\n:4\n",
 		"build ":                                          ":4\n",
+		"build -e ":                                       "rain\nsky\n:4\n",
+		"deploy x -e sky --environment-version ":          "1\n2\n:36\n",
+		"deploy x --environment-version ":                 ":4\n",
+		"environment show ":                               "rain\nsky\n:4\n",
+		"environment show sky ":                           ":4\n",
+		"environment download -n sky --version ":          "1\n2\n:36\n",
+		"environment list -n ":                            "rain\nsky\n:4\n",
+		"environment register -d ":                        ":16\n",
 	} {
 		if r := w.run(append([]string{"__completeNoDesc"}, strings.Split(args, " ")...)...); r.out != want {
 			t.Errorf("%s: %s, want %s", args, r.out, want)

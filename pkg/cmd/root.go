@@ -110,7 +110,8 @@ func NewRoot(env Env) *cobra.Command {
 	flags.AddFlags(root.PersistentFlags())
 	o := &options{Env: env, flags: flags}
 	groups := map[string][]*cobra.Command{
-		"deploy":  {newDeploy(o), newTraffic(o), newDelete(o), newModel(o), newBundle(o), newPrune(o)},
+		"deploy": {newDeploy(o), newTraffic(o), newDelete(o), newModel(o), newEnvironment(o), newBundle(o),
+			newPrune(o)},
 		"change":  {newPromote(o), newUndo(o), newUpdate(o), newScale(o), newRestart(o), newEdit(o)},
 		"look":    {newGet(o), newStatus(o), newDiff(o), newHistory(o), newLogs(o), newRender(o), newSBOM(o)},
 		"files":   {newInit(o), newValidate(o), newBuild(o), newExplain(o), newImport(o)},

@@ -34,7 +34,7 @@ func newServiceUpdate(o *options) *cobra.Command {
 		},
 	}
 	u.add(c, o, u.noun.noun)
-	u.addSources(c, o.Getenv)
+	u.addSources(c, o)
 	o.completeModelFlag(c, &u.registryFlags)
 	u.addTarget(c)
 	u.addOldForm(c)

@@ -46,7 +46,7 @@ func newUpdate(o *options) *cobra.Command {
 		},
 	}
 	u.rolloutFlags.add(c)
-	u.sourceFlags.add(c, o.Getenv)
+	u.sourceFlags.add(c, o)
 	o.completeModelFlag(c, &u.registryFlags)
 	u.aboutFlags.add(c)
 	u.change(c, true)
@@ -254,7 +254,7 @@ func (o *options) rebuild(
 		p.version = now
 	}
 	p.deployment = endpoint.ToDeploymentConfig(now, endpoint.Auth{}).Effective()
-	if err := errors.Join(p.code(o, &u.deployFlags), p.modelsOf(o, &u.deployFlags)); err != nil {
+	if err := errors.Join(p.code(c.Context(), o, &u.deployFlags), p.modelsOf(o, &u.deployFlags)); err != nil {
 		return err
 	}
 	return o.build(c.Context(), p, &u.deployFlags, dryRun)

@@ -23,8 +23,8 @@ import (
 // validateFlags are the flags of validate.
 type validateFlags struct {
 	sourceFlags
-	output          string
-	offline, doLoad bool
+	output string
+	doLoad bool
 }
 
 func newValidate(o *options) *cobra.Command {
@@ -56,7 +56,7 @@ func newValidate(o *options) *cobra.Command {
 			return v.answer(o, format)
 		},
 	}
-	f.add(c, o.Getenv)
+	f.add(c, o)
 	f.addOwn(c)
 	return c
 }
@@ -152,7 +152,7 @@ func (v *validation) run(ctx context.Context) {
 		v.failed(err)
 	}
 	if v.flags.inferenceConfig != "" || v.flags.entryScript != "" {
-		v.failed(v.plan.code(&v.options, v.flags))
+		v.failed(v.plan.code(ctx, &v.options, v.flags))
 	}
 	v.failed(v.plan.modelsOf(&v.options, v.flags))
 	v.script(ctx)
