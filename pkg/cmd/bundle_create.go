@@ -145,7 +145,7 @@ func (o *options) undeployed(ctx context.Context, name string, f *deployFlags) (
 	if p.keys != (auth.Keys{}) {
 		o.tell("note: the keys in the deployment config stay here: bundle load makes new ones")
 	}
-	opts, err := f.access(o, "image")
+	opts, err := o.imageAccess(p, &f.sourceFlags)
 	if err != nil {
 		return deployed{}, err
 	}

@@ -37,12 +37,25 @@ type site struct {
 }
 
 func (o *options) site(f *sourceFlags, e environment.Environment) (site, error) {
-	var logins []amlv1.ImageRegistry
-	if e.Login.Password != "" {
-		logins = append(logins, e.Login)
-	}
-	access, err := f.access(o, "environment", logins...)
+	access, err := f.access(o, "environment", logins(e)...)
 	return site{options: o, registry: &f.registryFlags, builder: &f.builderFlags, access: access}, err
+}
+
+// logins are those that the environment's file has.
+func logins(e environment.Environment) []amlv1.ImageRegistry {
+	if e.Login.Password == "" {
+		return nil
+	}
+	return []amlv1.ImageRegistry{e.Login}
+}
+
+// imageAccess is how the image of p is made: an environment that is somebody's image
+// as it is may want the login of its file.
+func (o *options) imageAccess(p *plan, f *sourceFlags) (image.Options, error) {
+	if p.environment == nil {
+		return f.access(o, "image")
+	}
+	return f.access(o, "image", logins(*p.environment)...)
 }
 
 // pin looks up what the environment starts from.

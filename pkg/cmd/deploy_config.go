@@ -172,7 +172,7 @@ func (p *plan) code(ctx context.Context, o *options, f *deployFlags) error {
 	}
 	if e := config.Environment; e != nil {
 		if owned := e.Python.UserManagedDependencies; owned != nil && *owned && e.Docker.BaseImage != "" {
-			p.source.Environment = e.Docker.BaseImage
+			p.source.Environment = "" // it has everything, and is looked up as what others are built upon
 		}
 	}
 	if f.image == "" && p.source.Environment == "" && !f.unread {

@@ -19,7 +19,7 @@ import (
 // build makes the image of the version, or finds the digest of a ready one. A
 // dry run pushes nothing, but names the image that would be pushed by its digest.
 func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun release.DryRun) error {
-	opts, err := f.access(o, "image")
+	opts, err := o.imageAccess(p, &f.sourceFlags)
 	if err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func (p *plan) standalone() map[string]string {
 
 // packageOf writes the folder, or pushes the image.
 func (o *options) packageOf(ctx context.Context, work *plan, p *packageFlags) (packaged, error) {
-	opts, err := p.access(o, "image")
+	opts, err := o.imageAccess(work, &p.sourceFlags)
 	if err != nil {
 		return packaged{}, err
 	}
