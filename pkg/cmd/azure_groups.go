@@ -13,7 +13,6 @@ func newService(o *options) *cobra.Command {
 		Long: "Azure ML v1's commands for services, as az ml has them: flags, answers, -o and --query. A service is an\n" +
 			"endpoint with one version; every endpoint can be named here. -n is the name; the namespace, which has the\n" +
 			"place of the workspace, is --namespace.",
-		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(serviceReading(o)...)
@@ -26,7 +25,6 @@ func newEndpoint(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "endpoint",
 		Short: "Azure ML v1's commands for endpoints, as az ml has them",
-		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	realtime := &cobra.Command{
@@ -34,7 +32,6 @@ func newEndpoint(o *options) *cobra.Command {
 		Short: "Commands for endpoints with versions",
 		Long: "Azure ML v1's commands for endpoints with versions, as az ml has them: flags, answers, -o and --query.\n" +
 			"-n is the name; the namespace, which has the place of the workspace, is --namespace.",
-		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	realtime.AddCommand(realtimeReading(o)...)

@@ -26,7 +26,6 @@ func newBundle(o *options) *cobra.Command {
 		Long: "Carry an endpoint to a cluster with no way out, in one file: the chart, its values, and all images by\n" +
 			"digest, with the models in them and the lists of packages that are attached to them. The file is a tar of an\n" +
 			"OCI image layout, which oras, skopeo and crane read, too. There are no keys, certificates or logins in it.",
-		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newBundleCreate(o), newBundleLoad(o), newBundleShow(o))

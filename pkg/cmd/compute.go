@@ -74,15 +74,14 @@ func newCompute(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compute",
 		Short: "Create, attach and check the clusters that endpoints run on",
-		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	create := &cobra.Command{
-		Use: "create", Short: "Create a cluster and attach it", Args: exactArgs(0),
+		Use: "create", Short: "Create a cluster and attach it",
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	attach := &cobra.Command{
-		Use: "attach", Short: "Attach a cluster that is there already", Args: exactArgs(0),
+		Use: "attach", Short: "Attach a cluster that is there already",
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	create.AddCommand(newCreateAKS(o), newComputeCreateKind(o))

@@ -22,7 +22,6 @@ func newNodePool(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "nodepool",
 		Short: "Add, scale and delete pools of nodes of a compute on AKS",
-		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newPoolAdd(o), newPoolList(o), newPoolShow(o), newPoolScale(o), newPoolDelete(o))

@@ -20,7 +20,7 @@ import (
 // answers.
 func newComputeTarget(o *options) *cobra.Command {
 	parent := func(use, short string, children ...*cobra.Command) *cobra.Command {
-		c := &cobra.Command{Use: use, Short: short, Args: exactArgs(0),
+		c := &cobra.Command{Use: use, Short: short,
 			RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 		c.AddCommand(children...)
 		return c

@@ -21,7 +21,6 @@ func newDelete(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete",
 		Short: "Delete an endpoint or one of its versions",
-		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newDeleteEndpoint(o), newDeleteVersion(o))

@@ -56,7 +56,7 @@ func (o *options) readDeploymentConfig(f *deployFlags) (amlv1.DeploymentConfig, 
 	}
 	text, err := os.ReadFile(o.path(f.deployConfig))
 	if err != nil {
-		return amlv1.DeploymentConfig{}, nil, fmt.Errorf("the deployment config cannot be read: %w", err)
+		return amlv1.DeploymentConfig{}, nil, fmt.Errorf("the deployment config cannot be read: %w: correct its path", err)
 	}
 	if f.computeType != "" {
 		config, findings := amlv1.ReadDeploymentConfigAs(f.computeType, f.deployConfig, text)
@@ -132,7 +132,7 @@ func (o *options) inferenceConfig(
 	if f.inferenceConfig != "" {
 		text, err := os.ReadFile(o.path(f.inferenceConfig))
 		if err != nil {
-			return config, nil, fmt.Errorf("the inference config cannot be read: %w", err)
+			return config, nil, fmt.Errorf("the inference config cannot be read: %w: correct its path", err)
 		}
 		config, findings = amlv1.ReadInferenceConfig(f.inferenceConfig, text)
 	}
@@ -148,7 +148,7 @@ func (o *options) inferenceConfig(
 
 // code finds the entry script and its folder.
 func (p *plan) code(ctx context.Context, o *options, f *deployFlags) error {
-	if f.image != "" && !f.hasCode() {
+	if !f.hasCode() { // a ready image, or nothing, which check refuses
 		return p.setVariables(o, amlv1.InferenceConfig{})
 	}
 	config, findings, err := o.inferenceConfig(ctx, f)

@@ -47,7 +47,7 @@ func (p *plan) metadata(o *options, f *deployFlags) error {
 	for _, file := range f.modelMetadata {
 		text, err := os.ReadFile(o.path(file))
 		if err != nil {
-			errs = append(errs, fmt.Errorf("the model metadata file cannot be read: %w", err))
+			errs = append(errs, fmt.Errorf("the model metadata file cannot be read: %w: correct its path", err))
 			continue
 		}
 		read, findings := amlv1.ReadModelMetadata(file, text)

@@ -27,7 +27,6 @@ func newEnvironment(o *options) *cobra.Command {
 		Long: "Azure ML v1's commands for environments, as az ml has them: flags, answers, -o and --query. Registered\n" +
 			"environments are artifacts in the registry, REGISTRY/environments/NAME, with the files of their folders.\n" +
 			"What an image is built of is the same with a name and without one.",
-		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newEnvironmentRegister(o), newEnvironmentList(o), newEnvironmentShow(o), newEnvironmentDownload(o))

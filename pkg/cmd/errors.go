@@ -39,14 +39,13 @@ func ExitCode(err error) int {
 		failed  *status.FailedError
 		compare comparisonError
 		compute computeError
-		unknown = err != nil && strings.HasPrefix(err.Error(), "unknown command")
 	)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &compute):
 		return compute.code
-	case errors.As(err, &usage) || errors.As(err, &compare) || unknown:
+	case errors.As(err, &usage) || errors.As(err, &compare):
 		return exitUsage
 	case errors.As(err, &failed):
 		return exitRollout

@@ -25,7 +25,6 @@ func newGet(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get",
 		Short: "List endpoints, versions or computes",
-		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newGetEndpoints(o), newGetVersions(o), newComputeList(o, "computes", "compute"))

@@ -14,7 +14,6 @@ func newKeys(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keys",
 		Short: "Read and change the keys of an endpoint",
-		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newKeysGet(o), newKeysRegenerate(o))

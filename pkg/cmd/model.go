@@ -20,7 +20,6 @@ func newModel(o *options) *cobra.Command {
 		Short: "Register models in a registry, see what is there, and deploy them",
 		Long: "Azure ML v1's commands for models, as az ml has them: flags, answers, -o and --query. Registered models\n" +
 			"are artifacts in the registry, REGISTRY/models/NAME.",
-		Args: exactArgs(0),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newModelRegister(o), newModelList(o), newModelShow(o), newModelUpdate(o), newModelDelete(o),

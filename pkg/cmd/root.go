@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -97,7 +98,6 @@ func NewRoot(env Env) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl aml"},
-		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(env.Streams.In)
@@ -105,6 +105,9 @@ func NewRoot(env Env) *cobra.Command {
 	root.SetErr(env.Streams.ErrOut)
 	root.SetUsageTemplate(usageTemplate)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if c.HasSubCommands() && len(c.Flags().Args()) > 0 { // the flag is that of a command that is not there
+			return noCommand(c, c.Flags().Arg(0))
+		}
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
 	flags.AddFlags(root.PersistentFlags())
@@ -134,6 +137,7 @@ func NewRoot(env Env) *cobra.Command {
 	}
 	root.SetCompletionCommandGroupID("plugin.")
 	root.SetHelpCommandGroupID("plugin.")
+	onlyCommands(root)
 	return root
 }
 
@@ -157,11 +161,50 @@ func (o *options) answer(format string, args ...any) {
 	fmt.Fprintf(o.Streams.Out, format+"\n", args...)
 }
 
+// onlyCommands has the command, and all below it that have commands, refuse every
+// other word.
+func onlyCommands(c *cobra.Command) {
+	if !c.HasSubCommands() {
+		return
+	}
+	c.SuggestionsMinimumDistance = 2
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return noCommand(c, args[0])
+	}
+	for _, sub := range c.Commands() {
+		onlyCommands(sub)
+	}
+}
+
+// noCommand says which command may have been meant, or which there are.
+func noCommand(c *cobra.Command, typed string) error {
+	what := fmt.Sprintf("unknown command %q of %s", typed, c.CommandPath())
+	if near := c.SuggestionsFor(typed); len(near) > 0 {
+		return usageError{fmt.Errorf("%s: did you mean %s? see %s --help", what, strings.Join(near, " or "), c.CommandPath())}
+	}
+	if !c.HasParent() {
+		return usageError{fmt.Errorf("%s: see %s --help for those that there are", what, c.CommandPath())}
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return usageError{fmt.Errorf("%s: write one of %s", what, strings.Join(names, ", "))}
+}
+
 // exactArgs refuses any other number of arguments, with the command's own form.
 func exactArgs(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == n {
 			return nil
+		}
+		if n == 0 && len(args) == 1 && c.Flags().Lookup("name") != nil {
+			return usageError{fmt.Errorf("a name is no argument here: write %s --name %s", c.CommandPath(), args[0])}
 		}
 		return usageError{fmt.Errorf("%d arguments where %d belong: write %s", len(args), n, c.UseLine())}
 	}

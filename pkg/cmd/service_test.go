@@ -171,7 +171,7 @@ func TestWhatIsWrongWithAServiceCommandIsTold(t *testing.T) {
 		"service show -n diabetes -o wide":                 {2, `output format "wide" is not known here: write one of json, jsonc`},
 		"service show -n diabetes --query [":               {2, `query "[" is no JMESPath at character 2: `},
 		"service show -n diabetes --query length(nothing)": {1, `query "length(nothing)": `},
-		"service show diabetes":                            {2, "1 arguments where 0 belong: write kubectl aml service show"},
+		"service show diabetes":                            {2, "a name is no argument here: write kubectl aml service show --name diabetes"},
 		"service list -c vm":                               {2, `compute type "vm" is not known: write one of AKS, AKSENDPOINT, ACI, LOCAL`},
 		"service run -n diabetes":                          {2, "there is nothing to send: write --input-data"},
 		"service get-logs -n diabetes -l 0":                {2, "0 lines: write 1 or more"},

@@ -19,7 +19,6 @@ func newTraffic(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "traffic",
 		Short: "See and set how requests are split between versions",
-		Args:  exactArgs(0),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newTrafficGet(o), newTrafficSet(o), newTrafficMirror(o))
