@@ -104,7 +104,7 @@ func (w revision) served(ctx context.Context, schedulingGrace time.Duration, ver
 	if err != nil {
 		return err
 	}
-	if err := w.inForce(ctx); err != nil || byGateway {
+	if err := w.confirmed(ctx, byGateway); err != nil || byGateway {
 		return err
 	}
 	return w.taken(ctx, versions)

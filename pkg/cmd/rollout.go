@@ -214,6 +214,11 @@ func (w revision) inForce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return w.confirmed(ctx, byGateway)
+}
+
+// confirmed is inForce for who knows what the endpoint is behind.
+func (w revision) confirmed(ctx context.Context, byGateway bool) error {
 	if byGateway {
 		return rollout.ConfirmRoute(ctx, rollout.ConfirmRouteOptions{
 			Client: w.session.Dynamic, Namespace: w.session.Namespace, Endpoint: w.name, Clock: w.Clock,

@@ -76,7 +76,7 @@ const (
 	// DryRunClient reads what is in force, renders, and sends nothing.
 	DryRunClient DryRun = "client"
 	// DryRunServer renders with what the cluster knows (kinds, versions, look-ups)
-	// and checks the objects against its schemas and against foreign owners.
+	// and refuses objects of foreign owners.
 	DryRunServer DryRun = "server"
 )
 
