@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -147,6 +148,26 @@ func TestAStepFailsInTheCluster(t *testing.T) {
 	if !errors.As(err, &step) || step.Code != 3 || !slices.Contains(step.Tail, "last") || !slices.Contains(step.Tail, "0") {
 		t.Errorf("told %v", err)
 	}
+	s.nothingBuilds(30 * time.Second)
+}
+
+// A step that needs more memory than a build may use is killed, and the error names
+// the flag that allows more.
+func TestAStepNeedsMoreMemoryInTheCluster(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.admits("baseline")
+	config := filepath.Join(t.TempDir(), "inferenceconfig.json")
+	text, err := json.Marshal(map[string]any{"entryScript": "score.py", "environment": map[string]any{
+		"docker": map[string]any{"baseDockerfile": "FROM " + pythonImage(t) + "\nRUN echo " + s.namespace +
+			"; python3 -c 'print(len(b\"x\" * 2**30))'\n"},
+		"python": map[string]any{"userManagedDependencies": true}}})
+	must(t, err)
+	must(t, os.WriteFile(config, text, 0o600))
+	must(t, os.WriteFile(filepath.Join(filepath.Dir(config), "score.py"), nil, 0o600))
+	s.fails(1, []string{"for using more memory than its 400Mi: allow it more with --builder-memory"}, "build",
+		"--inference-config", config, "--relative-to-file", "--builder", "cluster", "--builder-cpu", "400m",
+		"--builder-memory", "400Mi", "--builder-disk", "4Gi")
 	s.nothingBuilds(30 * time.Second)
 }
 

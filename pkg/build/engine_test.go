@@ -96,7 +96,7 @@ func (d *dockerd) socket() string {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: d}} //nolint:gosec // of a test
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: d}}
 	server.Start()
 	d.t.Cleanup(server.Close)
 	return path

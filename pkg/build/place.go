@@ -70,7 +70,8 @@ func chosen(getenv func(string) string, file *configfile.ConfigFile) place {
 	if getenv(client.EnvOverrideHost) != "" {
 		return place{another: "name another with DOCKER_HOST", wrong: "DOCKER_HOST"}
 	}
-	p := place{context: getenv("DOCKER_CONTEXT"), another: "name another context with DOCKER_CONTEXT", wrong: "DOCKER_CONTEXT"}
+	p := place{context: getenv("DOCKER_CONTEXT"), another: "name another context with DOCKER_CONTEXT",
+		wrong: "DOCKER_CONTEXT"}
 	if p.context == "" {
 		p = place{context: file.CurrentContext, another: "choose another with \"docker context use\"",
 			wrong: "currentContext in " + file.Filename}
@@ -86,8 +87,8 @@ func usual(getenv func(string) string, folder string) (docker.Endpoint, error) {
 	verified := getenv(client.EnvTLSVerify) != ""
 	secure := verified || getenv("DOCKER_TLS") != ""
 	wrong := func(err error) (docker.Endpoint, error) {
-		return docker.Endpoint{}, fmt.Errorf("the settings of its client are wrong: %w: correct DOCKER_HOST, DOCKER_CERT_PATH "+
-			"or DOCKER_TLS_VERIFY", err)
+		return docker.Endpoint{}, fmt.Errorf("the settings of its client are wrong: %w: correct DOCKER_HOST, "+
+			"DOCKER_CERT_PATH or DOCKER_TLS_VERIFY", err)
 	}
 	host, err := opts.ParseHost(secure, getenv(client.EnvOverrideHost))
 	if err != nil {
@@ -118,8 +119,8 @@ func (p place) stored(folder string) (docker.Endpoint, error) {
 		store.EndpointTypeGetter(docker.DockerEndpoint, func() any { return &docker.EndpointMeta{} })))
 	about, err := contexts.GetMetadata(p.context)
 	if errors.Is(err, os.ErrNotExist) {
-		return docker.Endpoint{}, fmt.Errorf("there is no context %q in %s: correct %s to one that \"docker context ls\" shows",
-			p.context, folder, p.wrong)
+		return docker.Endpoint{}, fmt.Errorf("there is no context %q in %s: correct %s to one that \"docker context ls\" "+
+			"shows", p.context, folder, p.wrong)
 	}
 	var meta docker.EndpointMeta
 	if err == nil {
@@ -186,10 +187,11 @@ func (p place) unanswered(err error) string {
 		return fmt.Sprintf("its engine at %s and this machine do not trust each other: %s: correct the certificates, or %s",
 			p, shorten(text), p.another)
 	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("no engine answers at %s: start Docker, %s, or build with BuildKit, in the cluster or with ACR Tasks",
-			p, p.another)
+		return fmt.Sprintf("no engine answers at %s: start Docker, %s, or build with BuildKit, in the cluster or with ACR "+
+			"Tasks", p, p.another)
 	default:
-		return fmt.Sprintf("its engine at %s is none that builds: %s: update Docker to 20.10 or later, or %s", p, text, p.another)
+		return fmt.Sprintf("its engine at %s is none that builds: %s: update Docker to 20.10 or later, or %s", p, text,
+			p.another)
 	}
 }
 

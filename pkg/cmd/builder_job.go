@@ -34,12 +34,12 @@ func (j *jobFlags) amounts() []amount {
 
 func (j *jobFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&j.cpu, "builder-cpu", "", "CPU that a build in the cluster may use, as a quantity; a quarter of it is asked "+
-		"for (default "+build.DefaultCPU+")")
-	f.StringVar(&j.memory, "builder-memory", "", "Memory that a build in the cluster may use; a quarter of it is asked for "+
-		"(default "+build.DefaultMemory+")")
-	f.StringVar(&j.disk, "builder-disk", "", "Disk of the node that a build in the cluster may fill; a quarter of it is asked "+
-		"for (default "+build.DefaultDisk+")")
+	f.StringVar(&j.cpu, "builder-cpu", "", "CPU that a build in the cluster may use, as a quantity; a quarter of it is "+
+		"asked for (default "+build.DefaultCPU+")")
+	f.StringVar(&j.memory, "builder-memory", "", "Memory that a build in the cluster may use; a quarter of it is asked "+
+		"for (default "+build.DefaultMemory+")")
+	f.StringVar(&j.disk, "builder-disk", "", "Disk of the node that a build in the cluster may fill; a quarter of it is "+
+		"asked for (default "+build.DefaultDisk+")")
 	for flag, values := range map[string][]string{
 		"builder-cpu":    {"2", "4", "8"},
 		"builder-memory": {"4Gi", "8Gi", "16Gi"},
@@ -61,7 +61,8 @@ func (j *jobFlags) check(builder string) []error {
 		given = append(given, "--"+a.flag)
 		switch q, err := resource.ParseQuantity(a.value); {
 		case err != nil:
-			errs = append(errs, usageError{fmt.Errorf("--%s %q is not a quantity: write one such as %s", a.flag, a.value, a.such)})
+			errs = append(errs, usageError{fmt.Errorf("--%s %q is not a quantity: write one such as %s", a.flag, a.value,
+				a.such)})
 		case q.Cmp(resource.MustParse(a.least)) < 0:
 			errs = append(errs, usageError{fmt.Errorf("--%s %s is too little to build with: write %s or more, such as %s",
 				a.flag, a.value, a.least, a.such)})
