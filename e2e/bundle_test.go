@@ -15,6 +15,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
@@ -25,14 +33,15 @@ import (
 func TestAnEndpointGoesElsewhereInOneFile(t *testing.T) {
 	t.Parallel()
 	here, site := newSpace(t), newSpace(t)
-	registry := os.Getenv(registryVar) + "/" + site.namespace
+	registry, own := os.Getenv(registryVar)+"/"+site.namespace, os.Getenv(registryVar)+"/"+here.namespace
+	packages := listFor(t, own)
 	folder := filepath.Join(t.TempDir(), "bundle")
 	must(t, os.CopyFS(folder, os.DirFS("../examples/bundle")))
 	c := exec.CommandContext(t.Context(), "sh", "bundle.sh")
 	c.Dir = folder
 	c.Env = append(os.Environ(), kubeconfigVar+"="+here.kubeconfig, "HOME="+t.TempDir(),
 		"PATH="+kubectlWithPlugin(t)+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"SITE_REGISTRY="+registry, "SITE_KUBECONFIG="+site.kubeconfig)
+		registryVar+"="+own, "SITE_REGISTRY="+registry, "SITE_KUBECONFIG="+site.kubeconfig)
 	var out, talk bytes.Buffer
 	c.Stdout, c.Stderr = &out, &talk
 	if err := c.Run(); err != nil {
@@ -43,6 +52,11 @@ func TestAnEndpointGoesElsewhereInOneFile(t *testing.T) {
 		t.Errorf("it did not answer %s here and there:\n%s\n%s", answer, &out, &talk)
 	}
 	site.runsFrom(registry)
+	listed, err := os.ReadFile(filepath.Join(folder, "there.cdx.json"))
+	must(t, err)
+	if string(listed) != packages {
+		t.Errorf("the packages at the site are\n%s", listed)
+	}
 	if left := here.objects(); len(left) > 0 {
 		t.Errorf("the script left %v", left)
 	}
@@ -57,6 +71,33 @@ func TestAnEndpointGoesElsewhereInOneFile(t *testing.T) {
 	if strings.Count(rendered, "image: \""+registry+"/") < 3 || strings.Contains(rendered, "docker.io") {
 		t.Errorf("helm renders\n%s", rendered)
 	}
+}
+
+// listFor attaches a list of packages to the environment of the images that a
+// registry gets, and returns it.
+func listFor(t *testing.T, registry string) string {
+	t.Helper()
+	text := `{"bomFormat": "CycloneDX", "of": "` + registry + `"}`
+	ref, err := name.ParseReference(os.Getenv("AML_ENVIRONMENT_IMAGE"))
+	must(t, err)
+	environment, err := remote.Image(ref, remote.WithContext(t.Context()))
+	must(t, err)
+	subject, err := partial.Descriptor(environment)
+	must(t, err)
+	const kind = types.MediaType("application/vnd.cyclonedx+json")
+	list, err := mutate.AppendLayers(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), kind),
+		static.NewLayer([]byte(text), kind))
+	must(t, err)
+	attached, ok := mutate.Subject(list, *subject).(v1.Image)
+	if !ok {
+		t.Fatal("what is attached is no image")
+	}
+	digest, err := attached.Digest()
+	must(t, err)
+	at, err := name.NewDigest(registry + "/environments@" + digest.String())
+	must(t, err)
+	must(t, remote.Write(at, attached, remote.WithContext(t.Context())))
+	return text
 }
 
 // runsFrom fails unless all pods run images of a place by digest.
@@ -111,6 +152,9 @@ func lacks(t *testing.T, file, what string, text []byte) {
 func TestABundleIsLoadedIntoNodes(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
+	own := os.Getenv(registryVar) + "/" + s.namespace
+	packages := listFor(t, own)
+	s.env = []string{registryVar + "=" + own}
 	file := filepath.Join(t.TempDir(), "echo.tar")
 	s.echo("blue", s.namespace)
 	s.ok("bundle", "create", "echo", "--file", file)
@@ -121,4 +165,7 @@ func TestABundleIsLoadedIntoNodes(t *testing.T) {
 		t.Errorf("answered %s", got)
 	}
 	s.runsFrom(layout.Host)
+	if got := s.ok("sbom", "moved").out; got != packages {
+		t.Errorf("the packages are\n%s", got)
+	}
 }
