@@ -71,6 +71,8 @@ func newBundleCreate(o *options) *cobra.Command {
 	flags.StringVar(&f.platform, "platform", "", "Platform of the cluster that it is for, as OS/ARCHITECTURE: of images "+
 		"for several platforms that one is taken, or with "+bundle.AllPlatforms+" all of them (default: the platform of "+
 		"the images that are for one only)")
+	_ = c.RegisterFlagCompletionFunc("platform", // the only error is a second one
+		cobra.FixedCompletions([]string{bundle.AllPlatforms, "linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
 	flags.BoolVar(&f.overwrite, "overwrite", false, "Replace a file that is there")
 	return c
 }

@@ -321,3 +321,17 @@ func TestWhatStaysBehindIsTold(t *testing.T) {
 		t.Errorf("exit code %d: %s", r.code, r.err)
 	}
 }
+
+func TestWhatBundleCommandsAreCompletedWith(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for args, want := range map[string]string{
+		"bundle create --platform ": "all\nlinux/amd64\nlinux/arm64\n:4\n",
+		"bundle load ":              ":0\n", // files
+		"bundle show ":              ":0\n",
+	} {
+		if r := w.run(append([]string{"__completeNoDesc"}, strings.Split(args, " ")...)...); r.out != want {
+			t.Errorf("%s: completed with %q, want %q", args, r.out, want)
+		}
+	}
+}

@@ -151,7 +151,7 @@ func attached(ctx context.Context, subject name.Digest, o Options) (*v1.Hash, er
 	}
 	m, err := index.IndexManifest()
 	if err != nil {
-		return nil, explain(err, "look up what is attached to", subject.Name())
+		return nil, &notListError{subject.Name(), "the registry tells of it in no form that is known"}
 	}
 	slices.SortFunc(m.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.Hex, b.Digest.Hex) })
 	for _, d := range m.Manifests {
