@@ -18,6 +18,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 )
 
 // entry is a file of a tar.
@@ -307,9 +309,18 @@ func FuzzOpen(f *testing.F) {
 	content, l := blobOf([]byte("chart"), chartContent)
 	packed, p := blobOf(must(json.Marshal(v1.Manifest{SchemaVersion: 2, Config: cc, Layers: []v1.Descriptor{l}})), types.OCIManifestSchema1)
 	p.Annotations = map[string]string{refName: chartName + ":1"}
+	picture, i := blobOf(must(json.Marshal(v1.Manifest{SchemaVersion: 2, Config: c, Layers: []v1.Descriptor{}})), types.OCIManifestSchema1)
+	i.Annotations = map[string]string{refName: "h/x@" + i.Digest.String()}
+	text, tt := blobOf([]byte("packages"), image.SBOMType)
+	attached, a := blobOf(must(json.Marshal(v1.Manifest{SchemaVersion: 2, ArtifactType: string(image.SBOMType), Config: c,
+		Layers: []v1.Descriptor{tt}, Subject: &i})), types.OCIManifestSchema1)
+	a.Annotations = map[string]string{refName: "h/x@" + a.Digest.String()}
 	index := must(json.Marshal(v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{d, p}}))
 	good := tarOf([]entry{regular(layoutFile, layoutText), {*header(indexFile, 0), index}, config, values, ours, chartFile, content, packed})
 	f.Add(good)
+	index = must(json.Marshal(v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{d, p, i, a}}))
+	f.Add(tarOf([]entry{regular(layoutFile, layoutText), {*header(indexFile, 0), index}, config, values, ours, chartFile, content, packed,
+		picture, text, attached}))
 	f.Add(good[:len(good)/2])
 	f.Add(tarOf([]entry{regular(layoutFile, layoutText), regular(indexFile, `{"manifests":[{"size":1}]}`)}))
 	f.Fuzz(func(t *testing.T, raw []byte) {

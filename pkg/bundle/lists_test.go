@@ -100,10 +100,10 @@ func TestListsOfPackagesComeAlong(t *testing.T) {
 			must(0, b.Verify(t.Context(), io.Discard))
 			other := newShop(t, registry.WithReferrersSupport(!knows))
 			did := must(b.Push(t.Context(), other.courier(), other.host))
-			if len(did.Unattached) > 0 || did.Lists != 2 {
+			if len(did.Unattached) > 0 || len(did.Lists) != 2 {
 				t.Errorf("pushed %+v", did)
 			}
-			if again := must(b.Push(t.Context(), other.courier(), other.host)); again.Sent != 0 || again.Lists != 2 {
+			if again := must(b.Push(t.Context(), other.courier(), other.host)); again.Sent != 0 || len(again.Lists) != 2 {
 				t.Errorf("pushed again %+v", again)
 			}
 			for i, want := range []string{"packages of the environment", "packages of the router"} {
@@ -209,7 +209,7 @@ func TestWhatOthersHaveAttached(t *testing.T) {
 			}
 			other := newShop(t)
 			did := must(opened(t, s.write([]string{ref})).Push(t.Context(), other.courier(), other.host))
-			if at := strings.Replace(ref, s.host, other.host, 1); did.Lists != 1 || attachedAt(t, at) != "packages" {
+			if at := strings.Replace(ref, s.host, other.host, 1); len(did.Lists) != 1 || attachedAt(t, at) != "packages" {
 				t.Errorf("pushed %+v, with %q", did, attachedAt(t, at))
 			}
 		})
@@ -221,7 +221,7 @@ func TestRegistriesThatDoNotTellOfLists(t *testing.T) {
 	t.Parallel()
 	s, names, _ := withLists(t)
 	for status, told := range map[int]bool{http.StatusForbidden: true, http.StatusMethodNotAllowed: true,
-		http.StatusNotImplemented: true, http.StatusConflict: true, http.StatusTooManyRequests: false} {
+		http.StatusNotImplemented: true, http.StatusConflict: true, http.StatusInsufficientStorage: false} {
 		s.spoils(func(w http.ResponseWriter, r *http.Request) bool {
 			refused := strings.Contains(r.URL.Path, "/referrers/")
 			if refused {
@@ -255,11 +255,11 @@ func TestARegistryThatTakesNoLists(t *testing.T) {
 		return refused
 	})
 	did, err := b.Push(t.Context(), other.courier(), other.host)
-	if err != nil || did.Lists != 0 || len(did.Unattached) != 2 || strings.Contains(did.Unattached[0].Error(), "\n") {
+	if err != nil || len(did.Lists) != 0 || len(did.Unattached) != 2 || strings.Contains(did.Unattached[0].Error(), "\n") {
 		t.Errorf("pushed %+v, %v", did, err)
 	}
 	other.spoils(nil)
-	if did := must(b.Push(t.Context(), other.courier(), other.host)); did.Lists != 2 {
+	if did := must(b.Push(t.Context(), other.courier(), other.host)); len(did.Lists) != 2 {
 		t.Errorf("pushed again %+v", did)
 	}
 }

@@ -23,8 +23,9 @@ type Pushed struct {
 	Sent, There int
 	// Bytes are those that travelled.
 	Bytes int64
-	// Lists counts the lists of packages that are attached to images there now.
-	Lists int
+	// Lists are the lists of packages that are attached to images there now,
+	// REPOSITORY@sha256:DIGEST.
+	Lists []string
 	// Unattached is why other lists are not.
 	Unattached []error
 }
@@ -72,7 +73,7 @@ func (b *Bundle) Push(ctx context.Context, c *image.Courier, registry string) (P
 				did.Unattached = append(did.Unattached, err)
 				continue
 			}
-			did.Lists++
+			did.Lists = append(did.Lists, sibling(repository, l.manifests[0].descriptor.Digest))
 		}
 	}
 	return did, nil

@@ -277,7 +277,7 @@ func (l *loading) bring(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.push(ctx); err != nil {
+	if _, err := l.push(ctx); err != nil {
 		return err
 	}
 	for _, ref := range slices.Sorted(maps.Values(l.at)) {
@@ -288,18 +288,18 @@ func (l *loading) bring(ctx context.Context) error {
 	return nil
 }
 
-func (l *loading) push(ctx context.Context) error {
+func (l *loading) push(ctx context.Context) (bundle.Pushed, error) {
 	did, err := l.bundle.Push(ctx, l.courier, l.flags.registry)
 	if err != nil {
-		return err
+		return did, err
 	}
 	l.tell("bundle: %d images are at %s (%d blobs sent, %s; %d there already)", len(l.at), l.flags.registry, did.Sent,
 		megabytes(did.Bytes), did.There)
-	if did.Lists > 0 {
-		l.tell("bundle: lists of packages attached: %d", did.Lists)
+	if len(did.Lists) > 0 {
+		l.tell("bundle: lists of packages attached: %d", len(did.Lists))
 	}
 	for _, err := range did.Unattached {
 		l.tell("warning: a list of packages is not attached to its image: %v", err)
 	}
-	return nil
+	return did, nil
 }

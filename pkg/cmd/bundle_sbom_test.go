@@ -4,12 +4,16 @@
 package cmd_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -88,7 +92,7 @@ func TestABundleHasTheListsOfPackages(t *testing.T) {
 
 func TestTheListsInABundleAreShown(t *testing.T) {
 	t.Parallel()
-	w, _ := packed(t)
+	w, site := packed(t)
 	if r := w.fine(w.run("bundle", "show", "diabetes.aml.tar", "-o", "json")); strings.Count(r.out, `"sboms": []`) != 3 {
 		t.Errorf("without a list:\n%s", r.out)
 	}
@@ -126,6 +130,38 @@ func TestTheListsInABundleAreShown(t *testing.T) {
 	if got := strings.Fields(w.fine(w.run("bundle", "show", "diabetes.aml.tar", "-o", "name")).out); !slices.Equal(got, names) ||
 		len(names) != 3 {
 		t.Errorf("the names are %q, not %q", got, names)
+	}
+	var pushed struct{ SBOMs []string }
+	r := w.fine(w.run("bundle", "load", "diabetes.aml.tar", "--registry", site+"/ml", "--push-only", "-o", "json"))
+	if err := json.Unmarshal([]byte(r.out), &pushed); err != nil || len(pushed.SBOMs) != 1 ||
+		!strings.HasPrefix(pushed.SBOMs[0], site+"/ml/envoy@sha256:") {
+		t.Errorf("pushed %v, %v", pushed.SBOMs, err)
+	}
+}
+
+// An endpoint is as good without lists: a registry that takes none is told.
+func TestAnEndpointIsLoadedWhereNoListsAreTaken(t *testing.T) {
+	t.Parallel()
+	w, _ := packed(t)
+	w.list(w.registry+"/envoy", w.manifest(w.registry+"/envoy:1"), "packages")
+	w.fine(w.run("bundle", "create", "diabetes", "--overwrite"))
+	inner := registry.New(registry.Logger(quiet()))
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+			text, err := io.ReadAll(r.Body)
+			if err != nil || bytes.Contains(text, []byte(`"subject"`)) {
+				rw.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(text))
+		}
+		inner.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(server.Close)
+	w.elsewhere()
+	r := w.fine(w.run("bundle", "load", "diabetes.aml.tar", "--registry", strings.TrimPrefix(server.URL, "http://"), "--wait=false"))
+	if !strings.Contains(r.err, "warning: a list of packages is not attached to its image: ") || r.out != "endpoint/diabetes created\n" {
+		t.Errorf("told %s%s", r.out, r.err)
 	}
 }
 

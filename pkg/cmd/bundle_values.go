@@ -113,7 +113,9 @@ type pushedOnly struct {
 	Chart        string        `json:"chart"`
 	ChartVersion string        `json:"chartVersion"`
 	Images       []pushedImage `json:"images"`
-	Values       chart.Values  `json:"values"`
+	// SBOMs are the lists of packages that are attached to the images now.
+	SBOMs  []string     `json:"sboms"`
+	Values chart.Values `json:"values"`
 }
 
 // pushedImage is where an image went.
@@ -131,7 +133,8 @@ func (l *loading) pushOnly(ctx context.Context) error {
 	if err := onlyImages(values, l.name, "", slices.Collect(maps.Values(l.at))); err != nil {
 		return err
 	}
-	if err := l.push(ctx); err != nil {
+	did, err := l.push(ctx)
+	if err != nil {
 		return err
 	}
 	at, err := l.bundle.PushChart(ctx, l.courier, l.flags.registry)
@@ -139,7 +142,8 @@ func (l *loading) pushOnly(ctx context.Context) error {
 		return err
 	}
 	l.tell("bundle: the chart is at %[1]s: helm install %[2]s %[1]s --version %[3]s -f VALUES", at, l.name, l.bundle.Chart)
-	told := pushedOnly{Endpoint: l.name, Chart: at, ChartVersion: l.bundle.Chart, Values: values}
+	told := pushedOnly{Endpoint: l.name, Chart: at, ChartVersion: l.bundle.Chart,
+		SBOMs: append([]string{}, did.Lists...), Values: values}
 	for _, from := range slices.Sorted(maps.Keys(l.at)) {
 		told.Images = append(told.Images, pushedImage{From: from, To: l.at[from]})
 	}
