@@ -33,7 +33,6 @@ func (s *session) sweep(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return err
 	}
-	gone.runs = others
 	if err := s.sweepEngine(ctx, gone); err != nil {
 		return err
 	}
@@ -112,19 +111,20 @@ func (s *session) sweepContainers(ctx context.Context, others runs) error {
 	return err
 }
 
-// gone is what the registry does not have any more.
+// gone is what the registry does not have any more: images of all runs but those, and
+// these images, HOST/NAME@DIGEST and HOST/NAME:TAG.
 type gone struct {
-	runs runs
-	// host is the registry's, images are HOST/NAME@DIGEST.
-	host   string
+	runs   runs
 	images map[string]bool
 }
 
-// has tells whether an image, HOST/NAME@DIGEST or HOST/NAME:TAG, is gone.
+// has tells whether an image is gone. Those of runs may come from a test's own host,
+// which stands before the registry.
 func (g gone) has(ref string) bool {
-	path, found := strings.CutPrefix(ref, g.host+"/"+runsPath+"/")
+	_, path, _ := strings.Cut(ref, "/")
+	path, ofRun := strings.CutPrefix(path, runsPath+"/")
 	run, _, _ := strings.Cut(path, "/")
-	return found && g.runs.over(run) || g.images[ref]
+	return ofRun && g.runs.over(run) || g.images[ref]
 }
 
 // sweepEngine removes the engine's images that are gone from the registry, and

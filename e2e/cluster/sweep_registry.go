@@ -31,16 +31,16 @@ import (
 const (
 	// lookForImages prints the runs that have images, and the tags older than a day.
 	lookForImages = `for run in ` + runsPath + `/run-*; do [ ! -d "$run" ] || echo "$run"; done
-find . -path '*/_manifests/tags/*/current/link' -mmin +1440`
+find . -ignore_readdir_race -path '*/_manifests/tags/*/current/link' -mmin +1440`
 	// lookForWriters prints a file that was written a moment ago.
-	lookForWriters = `find . -type f -newermt '15 seconds ago' -print -quit`
+	lookForWriters = `find . -ignore_readdir_race -type f -newermt '15 seconds ago' -print -quit`
 )
 
 // sweepRegistry deletes the images of runs that are over, and those of the cluster's
 // own that were replaced and that nothing in the cluster names. The layers that then
 // belong to no image go when nobody pushes. All other images stay.
 func (s *session) sweepRegistry(ctx context.Context, c *Cluster, others runs) (gone, error) {
-	g := gone{runs: others, host: s.registryHost(), images: map[string]bool{}}
+	g := gone{runs: others, images: map[string]bool{}}
 	found, err := s.onDisk(ctx, lookForImages)
 	if err != nil {
 		return g, err
@@ -234,7 +234,7 @@ func (s *session) collect(ctx context.Context) error {
 		return nil
 	}
 	var failed error
-	busy := poll(ctx, 30*time.Second, func(ctx context.Context) error {
+	busy := poll(ctx, 30*time.Second, func(context.Context) error {
 		var written string
 		if written, failed = s.onDisk(ctx, lookForWriters); written != "" {
 			return fmt.Errorf("%s was just written", written)
@@ -245,7 +245,7 @@ func (s *session) collect(ctx context.Context) error {
 		return failed
 	}
 	if busy != nil {
-		s.store.Say("registry %s … in use, gives back room another time", s.registryHost())
+		s.store.Say("registry %s … in use, gives room back another time", s.registryHost())
 		return nil
 	}
 	if err := s.store.Watch(ctx, "registry "+s.registryHost()+": layers of no image", "deleted", s.collectNow); err != nil {

@@ -47,15 +47,19 @@ localhost:5001/aml/router@sha256:2 t sha256:2 s p l
 localhost:5001/e2e/run-aaaaaaaa/echo@sha256:3 t sha256:3 s p l
 localhost:5001/e2e/run-cccccccc/echo@sha256:3 t sha256:3 s p l
 localhost:5001/e2e/run-cccccccc/echo@sha256:4 t sha256:4 s p l
-layout.localhost/e2e/run-cccccccc/echo@sha256:5 t sha256:5 s p l
+127.0.0.1:33651/e2e/run-cccccccc/e2e-x/echo@sha256:5 t sha256:5 s p l
+localhost:5001/diabetes@sha256:6 t sha256:6 s p l
 sha256:c1 t sha256:1 s p l
 sha256:c2 t sha256:2 s p l
 sha256:c3 t sha256:3 s p l
 sha256:c4 t sha256:4 s p l
+sha256:c5 t sha256:5 s p l
+sha256:c6 t sha256:6 s p l
 `
-	g := gone{runs: runs{thisRun}, host: "localhost:5001", images: map[string]bool{"localhost:5001/aml/router@sha256:2": true}}
+	g := gone{runs: runs{thisRun}, images: map[string]bool{"localhost:5001/aml/router@sha256:2": true}}
 	want := []string{"localhost:5001/aml/router@sha256:2", "localhost:5001/e2e/run-cccccccc/echo@sha256:3",
-		"localhost:5001/e2e/run-cccccccc/echo@sha256:4", "sha256:c2", "sha256:c4"}
+		"localhost:5001/e2e/run-cccccccc/echo@sha256:4", "127.0.0.1:33651/e2e/run-cccccccc/e2e-x/echo@sha256:5",
+		"sha256:c2", "sha256:c4", "sha256:c5"}
 	if got := goneFrom(list, g); !slices.Equal(got, want) {
 		t.Errorf("gone are\n%q\nwant\n%q", got, want)
 	}
