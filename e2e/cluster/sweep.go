@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -36,7 +35,7 @@ func (s *session) sweep(ctx context.Context, c *Cluster) error {
 	if err := s.sweepEngine(ctx, gone); err != nil {
 		return err
 	}
-	return c.sweepNodes(ctx, gone)
+	return s.sweepNodes(ctx, c, gone)
 }
 
 // sweepObjects deletes the objects of runs that are over, and waits until they are
@@ -183,48 +182,4 @@ func (s *session) engineKeeps(ctx context.Context) (map[string]bool, error) {
 	node, err := s.digestOf(ctx, s.book.Node())
 	kept[s.registryHost()+"/aml/node@"+node] = true
 	return kept, err
-}
-
-// sweepNodes removes the nodes' images that are gone from the registry.
-func (c *Cluster) sweepNodes(ctx context.Context, g gone) error {
-	const ctr = "ctr --namespace k8s.io images "
-	for _, n := range c.nodes {
-		all, err := c.NodeExec(ctx, n.name, "sh", "-c", ctr+"ls")
-		if err != nil {
-			return err
-		}
-		if names := goneFrom(all, g); len(names) > 0 {
-			if _, err := c.NodeExec(ctx, n.name, "sh", "-c", ctr+"rm "+strings.Join(names, " ")); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// goneFrom are the names that a node has for images that are gone: those of the
-// registry, and the one by the configuration's digest if no other name is left. all
-// is containerd's list, which has name, type and digest in front.
-func goneFrom(all string, g gone) []string {
-	var remove []string
-	lost, left := map[string]bool{}, map[string]bool{} // by digest
-	ids := map[string]string{}                         // and their digests
-	for line := range strings.Lines(all) {
-		fields := strings.Fields(line)
-		switch {
-		case len(fields) < 3:
-		case strings.HasPrefix(fields[0], "sha256:"):
-			ids[fields[0]] = fields[2]
-		case g.has(fields[0]):
-			remove, lost[fields[2]] = append(remove, fields[0]), true
-		default:
-			left[fields[2]] = true
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		if lost[ids[id]] && !left[ids[id]] {
-			remove = append(remove, id)
-		}
-	}
-	return remove
 }

@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -62,6 +64,24 @@ sha256:c6 t sha256:6 s p l
 		"sha256:c2", "sha256:c4", "sha256:c5"}
 	if got := goneFrom(list, g); !slices.Equal(got, want) {
 		t.Errorf("gone are\n%q\nwant\n%q", got, want)
+	}
+}
+
+// What was loaded is idle from when nothing names it, and no more once something does.
+func TestIdleSince(t *testing.T) {
+	const list = `REF TYPE DIGEST
+layout.localhost/words@sha256:1 t sha256:1
+layout.localhost/words@sha256:2 t sha256:2
+layout.localhost/words@sha256:3 t sha256:3
+localhost:5001/diabetes@sha256:4 t sha256:4
+`
+	then, now := time.Unix(1, 0), time.Unix(2, 0)
+	before := map[string]time.Time{"layout.localhost/words@sha256:1": then, "layout.localhost/words@sha256:3": then,
+		"layout.localhost/words@sha256:5": then}
+	got := idleSince(list, map[string]bool{"sha256:3": true}, before, now)
+	want := map[string]time.Time{"layout.localhost/words@sha256:1": then, "layout.localhost/words@sha256:2": now}
+	if !maps.Equal(got, want) {
+		t.Errorf("idle are %v, want %v", got, want)
 	}
 }
 
