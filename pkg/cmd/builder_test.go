@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -66,6 +68,24 @@ func TestAMissingModelIsToldBeforeTheBuild(t *testing.T) {
 		_, told, _ := strings.Cut(r.err, "error: ")
 		if r.code != 1 || told != c.want+"\n" {
 			t.Errorf("%s: exit code %d\n%s\nwant\n%s", name, r.code, r.err, c.want)
+		}
+	}
+}
+
+// So is a namespace that is not there.
+func TestAMissingNamespaceIsToldBeforeTheBuild(t *testing.T) {
+	t.Parallel()
+	w := needsBuilding(t)
+	delete(w.env, "AML_ENVIRONMENT_IMAGE")
+	if err := w.cluster.Clientset.CoreV1().Namespaces().Delete(t.Context(), "models", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"deploy iris --inference-config inferenceconfig.json",
+		"model deploy -n iris -m model.txt -cp AKS -ic inferenceconfig.json"} {
+		r := w.run(strings.Fields(command)...)
+		_, told, _ := strings.Cut(r.err, "error: ")
+		if r.code != 1 || told != `namespace "models" does not exist: create it with: kubectl create namespace models`+"\n" {
+			t.Errorf("%s: exit code %d\n%s", command, r.code, r.err)
 		}
 	}
 }

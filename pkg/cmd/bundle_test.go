@@ -47,6 +47,7 @@ func packed(t *testing.T) (w *world, site string) {
 // elsewhere is w with an empty cluster.
 func (w *world) elsewhere() {
 	w.cluster = releasetest.New("models")
+	w.namespace("models")
 }
 
 func TestABundleIsLoadedElsewhere(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -73,11 +75,22 @@ func newWorld(t *testing.T) *world {
 		objects:  fake.NewSimpleDynamicClient(runtime.NewScheme()),
 		registry: strings.TrimPrefix(server.URL, "http://")}
 	w.push("environment:1")
+	w.namespace("models")
 	w.env["AML_REGISTRY"] = w.registry
 	w.env["AML_ENVIRONMENT_IMAGE"] = w.registry + "/environment:1"
 	w.write("score.py", "def init(): pass\ndef run(data): return data\n")
 	w.write("model.txt", "sky\n")
 	return w
+}
+
+// namespace makes one in the cluster.
+func (w *world) namespace(name string) {
+	w.t.Helper()
+	_, err := w.cluster.Clientset.CoreV1().Namespaces().Create(w.t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) push(image string) {

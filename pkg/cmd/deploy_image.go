@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubectl-aml/kubectl-aml/pkg/endpoint"
 	"github.com/kubectl-aml/kubectl-aml/pkg/image"
 	"github.com/kubectl-aml/kubectl-aml/pkg/release"
@@ -28,6 +31,9 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 	}
 	var nodes *nodes
 	if dryRun == release.DryRunNone {
+		if err := o.admitNamespace(ctx); err != nil {
+			return err
+		}
 		if nodes, err = o.nodesFor(cmp.Or(f.image, f.registry)); err != nil {
 			return err
 		}
@@ -48,6 +54,20 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 		return err
 	}
 	return nodes.loadFor(ctx, o, p, f, opts)
+}
+
+// admitNamespace refuses a namespace that is not there before anybody waits for an
+// image. Who may not look is told by the deployment.
+func (o *options) admitNamespace(ctx context.Context) error {
+	s, err := o.connect()
+	if err != nil {
+		return err
+	}
+	_, err = s.Kube.CoreV1().Namespaces().Get(ctx, s.Namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("namespace %q does not exist: create it with: kubectl create namespace %s", s.Namespace, s.Namespace)
+	}
+	return nil
 }
 
 // pack makes the image of code and models, with the environment if that is

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -27,6 +28,9 @@ import (
 // deploymentHeader names the version: in a request it asks for it, in an
 // answer it tells which one answered.
 const deploymentHeader = "azureml-model-deployment"
+
+// raisedHeader is in the answer of a scoring server whose run() has raised.
+const raisedHeader = "x-ms-run-function-failed"
 
 // invokeFlags say what is sent, to whom, how often.
 type invokeFlags struct {
@@ -92,8 +96,26 @@ func (o *options) invoke(ctx context.Context, name string, f invokeFlags) error 
 	}
 	defer closeWay()
 	request.URL = base + printer.ScoringPath(name)
-	return o.call(ctx, client, request, f.count)
+	return o.advised(o.call(ctx, client, request, f.count), name, f.data)
 }
+
+// raisedError says that run() raised.
+type raisedError struct{ error }
+
+// advised says where to look when run() has raised, which is likely to be because of
+// what it was given if that is the name of a file.
+func (o *options) advised(err error, name, data string) error {
+	if !errors.As(err, new(*raisedError)) {
+		return err
+	}
+	if data != "" && !strings.HasPrefix(data, "@") && len(data) < maxPath && o.exists(data) {
+		return fmt.Errorf("%w: it was sent the text %q: write -d @%s to send the file", err, data, data)
+	}
+	return fmt.Errorf("%w: see kubectl aml logs %s", err, name)
+}
+
+// maxPath is longer than the names of files are.
+const maxPath = 4096
 
 // call sends the request count times and prints the last answer; an answer
 // other than 200 is an error.
@@ -106,8 +128,12 @@ func (o *options) call(ctx context.Context, client *http.Client, request rollout
 		}
 		version := answer.Header.Get(deploymentHeader)
 		if answer.Status != http.StatusOK {
-			return fmt.Errorf("the endpoint answered %d%s: %s", answer.Status, by(version),
+			err := fmt.Errorf("the endpoint answered %d%s: %s", answer.Status, by(version),
 				strings.TrimSpace(string(answer.Body)))
+			if answer.Header.Get(raisedHeader) != "" {
+				return &raisedError{err}
+			}
+			return err
 		}
 		tally[version]++
 		if i == count-1 {

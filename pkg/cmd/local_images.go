@@ -92,7 +92,8 @@ func (o *options) nodesFor(where string) (*nodes, error) {
 	}
 	name, err := clusters.At(s.REST.Host)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("no registry is named, and whether the cluster is one of kind cannot be found out: %w: start "+
+			"Docker, or name a registry that the cluster pulls from with --registry or AML_REGISTRY", err)
 	}
 	if name == "" {
 		return nil, errNoNodes
@@ -114,6 +115,10 @@ func (n *nodes) load(ctx context.Context, o *options, ref string, access image.O
 	did, err := n.clusters.Load(ctx, n.cluster, ref, func() (v1.Image, error) { return img, gone })
 	if err != nil {
 		return err
+	}
+	if did.Sent == 0 {
+		o.tell("image: the %d nodes of kind cluster %s have it", did.Nodes, n.cluster)
+		return nil
 	}
 	o.tell("image: loaded into %d of the %d nodes of kind cluster %s (%.1f MB in %.1f s)", did.Sent, did.Nodes, n.cluster,
 		float64(did.Bytes)/1e6, o.Clock.Since(start).Seconds())
