@@ -29,14 +29,15 @@ func (b *builderFlags) advice(said string) string {
 	switch {
 	case !contains(said, "CERTIFICATE_VERIFY_FAILED", "certificate verify failed"):
 	case b.buildCA == "":
-		return "the certificate that it was shown is not trusted: if your network has its own, give them with --build-ca FILE"
+		return "the certificate that it was shown is not trusted: if your network has certificates of its own, give them " +
+			"with --build-ca FILE"
 	default:
-		return "the certificate that it was shown is not trusted, not by those in " + b.buildCA + " either: give those of your " +
-			"network with --build-ca"
+		return "the certificate that it was shown is not trusted, not by those in " + b.buildCA + " either: give those of " +
+			"your network with --build-ca"
 	}
 	switch {
-	case contains(said, "Failed to establish a new connection", "Temporary failure in name resolution", "Network is unreachable",
-		"ProxyError", "Read timed out", "ConnectTimeoutError"):
+	case contains(said, "Failed to establish a new connection", "Temporary failure in name resolution",
+		"Network is unreachable", "ProxyError", "Read timed out", "ConnectTimeoutError"):
 		return "the package index is not reached from where it is built: name one that is, or a proxy, with --pip-config"
 	case contains(said, "401 Client Error", "403 Client Error", "401 Error", "403 Error"):
 		return "the package index wants a login: give it with --pip-config"

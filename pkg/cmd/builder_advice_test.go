@@ -21,7 +21,7 @@ func TestABuildThatFailsSaysWhatToDo(t *testing.T) {
 		"a package that is not there": {missing, "", "there is no joblibb==1 for the Python of the environment: correct the " +
 			"package's name or version, or Python's, or name an index that has it with --pip-config"},
 		"a network that looks into TLS": {untrusted, "", "the certificate that it was shown is not trusted: if your network has " +
-			"its own, give them with --build-ca FILE"},
+			"certificates of its own, give them with --build-ca FILE"},
 		"the certificates of another one": {untrusted, "ca.crt", "the certificate that it was shown is not trusted, not by those " +
 			"in ca.crt either: give those of your network with --build-ca"},
 		"no way out": {"WARNING: Retrying after connection broken by 'NewConnectionError('<pip>: Failed to establish a new " +

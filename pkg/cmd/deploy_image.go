@@ -65,7 +65,7 @@ func (o *options) admitNamespace(ctx context.Context) error {
 	}
 	_, err = s.Kube.CoreV1().Namespaces().Get(ctx, s.Namespace, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("namespace %q does not exist: create it with: kubectl create namespace %s", s.Namespace, s.Namespace)
+		return fmt.Errorf("namespace %[1]q does not exist: create it with: kubectl create namespace %[1]s", s.Namespace)
 	}
 	return nil
 }
