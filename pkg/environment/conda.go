@@ -99,7 +99,8 @@ func condaAttributes(s string) bool {
 }
 
 // parseCondaVersions gives versions one spelling: a version alone is ==VERSION,
-// and VERSION.* is =VERSION.
+// and VERSION.* is =VERSION. With a build, =VERSION is that version alone to conda,
+// but all that begin so to micromamba, so it is ==VERSION too.
 func parseCondaVersions(s string) (text string, ok bool) {
 	s = strings.Join(strings.Fields(condaSpaces.ReplaceAllString(s, "$1")), " ")
 	if s == "" {
@@ -118,10 +119,12 @@ func parseCondaVersions(s string) (text string, ok bool) {
 	}
 	bare := !strings.ContainsAny(versions[:1], "=<>!~")
 	switch start, star := strings.CutSuffix(strings.TrimPrefix(versions, "="), ".*"); {
-	case build != "" || strings.ContainsAny(start, "=<>!~,|*"):
-	case star:
+	case strings.ContainsAny(start, "=<>!~,|*"):
+	case build != "" && !star:
+		return "==" + start + "=" + build[1:], true
+	case build == "" && star:
 		return "=" + start, true
-	case bare:
+	case build == "" && bare:
 		return "==" + start, true
 	}
 	if bare {
