@@ -4,9 +4,11 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +20,10 @@ import (
 const (
 	// verdict is how long the kubelet may take to say why a container is gone.
 	verdict = 10 * time.Second
-	// sigkill is what a command ends with that was killed.
-	sigkill = 137
+	// sigkill and sigterm are what a command ends with that was killed, or told to end.
+	sigkill, sigterm = 137, 143
+	// oomKilled is the kubelet's reason for a container that the kernel killed.
+	oomKilled = "OOMKilled"
 	// elsewhere is where the cluster's limits are not.
 	elsewhere = "build with Docker's engine, a BuildKit of your own or ACR Tasks"
 )
@@ -82,13 +86,15 @@ func causeOfFailure(pod *corev1.Pod) string {
 func causeOfEnd(pod *corev1.Pod, t *corev1.ContainerStateTerminated) string {
 	said := oneLine(t.Message)
 	switch {
-	case t.Reason == "OOMKilled":
+	case t.Reason == oomKilled:
 		return "it was killed " + forMemory(pod)
 	case t.ExitCode == sigkill:
 		return "it was killed, most likely " + forMemory(pod)
 	case has(said, "operation not permitted", "permission denied", "Operation not permitted", "no space left on device"):
 		return fmt.Sprintf("node %s lets it make no user namespace: see \"Troubleshooting\" in BuildKit's docs/rootless.md, "+
 			"or build on another node: %s", pod.Spec.NodeName, shorten(said))
+	case t.ExitCode == sigterm:
+		return "it was told to end"
 	case t.Reason == "Completed" || t.ExitCode == 0:
 		return "it has ended for want of a sign of life from here"
 	default:
@@ -104,22 +110,24 @@ func forMemory(pod *corev1.Pod) string {
 
 // explained is why a build failed, if that is its pod: a step that failed is not,
 // but for one that was killed. Of a connection that broke, the kubelet knows the
-// cause a moment later.
+// cause a moment later, and of a container that ended why it did.
 func (b *clusterBuilder) explained(ctx context.Context, name string, err error) error {
 	var step *StepError
 	if errors.As(err, &step) && step.Code != sigkill {
 		return err
 	}
+	last := ""
 	for until := b.o.Clock.Now().Add(verdict); ctx.Err() == nil; {
-		pod, getErr := b.kube.CoreV1().Pods(b.o.Namespace).Get(ctx, name, metav1.GetOptions{})
-		cause := causeOfAll(pod, name, getErr)
-		switch {
-		case cause != "":
-			return &UnavailableError{Builder: b.Name(), Reason: cause, Err: err}
-		case step != nil && getErr == nil:
+		pod, getErr := b.ended(ctx, name)
+		cause, certain := causeOfAll(pod, name, getErr)
+		last = cmp.Or(cause, last)
+		switch over := !b.o.Clock.Now().Before(until); {
+		case certain, last != "" && over:
+			return &UnavailableError{Builder: b.Name(), Reason: last, Err: err}
+		case step != nil && getErr == nil && last == "":
 			step.Advice = "it was killed, most likely " + forMemory(pod)
 			return err
-		case !brokenOff(err) || !b.o.Clock.Now().Before(until):
+		case last == "" && !brokenOff(err), over:
 			return err
 		}
 		select {
@@ -130,18 +138,37 @@ func (b *clusterBuilder) explained(ctx context.Context, name string, err error) 
 	return err
 }
 
-// causeOfAll is what has become of a pod; empty if nothing is known.
-func causeOfAll(pod *corev1.Pod, name string, err error) string {
+// ended is a pod as it is. One whose container ended by itself while it was being
+// evicted has no reason of its own any more, but there is the event.
+func (b *clusterBuilder) ended(ctx context.Context, name string) (*corev1.Pod, error) {
+	const evicted = "Evicted"
+	pod, err := b.kube.CoreV1().Pods(b.o.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil || pod.Status.Reason != "" {
+		return pod, err
+	}
+	if said, err := b.warning(ctx, pod.UID, evicted); err == nil && said != "" {
+		pod.Status.Phase, pod.Status.Reason, pod.Status.Message = corev1.PodFailed, evicted, said
+	}
+	return pod, nil
+}
+
+// causeOfAll is what has become of a pod; empty if nothing is known. It is certain
+// if no more will be known: a container has ended before its pod is said to be
+// evicted.
+func causeOfAll(pod *corev1.Pod, name string, err error) (cause string, certain bool) {
 	switch {
 	case apierrors.IsNotFound(err):
-		return "pod " + name + " was deleted during the build: try again"
+		return "pod " + name + " was deleted during the build: try again", true
 	case err != nil:
-		return ""
+		return "", false
 	case pod.DeletionTimestamp != nil:
-		return "pod " + name + " was told to end during the build: try again"
+		return "pod " + name + " was told to end during the build: try again", true
 	}
 	if l := lookAt(pod); l.hopeless {
-		return l.waits
+		cause = l.waits
 	}
-	return ""
+	oom := slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.State.Terminated != nil && c.State.Terminated.Reason == oomKilled
+	})
+	return cause, pod.Status.Reason != "" || oom
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 )
@@ -93,22 +94,28 @@ func TestAnEndedQuestionIsNoAPIServerThatIsAway(t *testing.T) {
 func TestTheCauseComesAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	broke := status.Error(codes.Unavailable, "the connection broke")
+	killed := over("OOMKilled", sigkill, "")
 	for name, test := range map[string]struct {
-		err   error
-		after int
-		want  string
+		err          error
+		before, then corev1.PodStatus
+		after        int
+		want         string
 	}{
-		"a moment later": {broke, 3, "it was killed for using more memory than its 4Gi"},
-		"never":          {broke, 1000, broke.Error()},
-		"of no interest": {errors.New("no such image"), 3, "no such image"},
+		"a moment later": {broke, answering(), killed, 3, "it was killed for using more memory than its 4Gi"},
+		"never":          {broke, answering(), killed, 1000, broke.Error()},
+		"of no interest": {errors.New("no such image"), answering(), killed, 3, "no such image"},
+		"of the pod, after that of its container": {broke, over("Completed", 0, ""), evicted("Pod ephemeral local storage usage exceeds " +
+			"the total limit of containers 50Gi. "), 3, "more than the 50Gi of disk"},
+		"told to end":           {broke, over("Error", sigterm, ""), killed, 1000, "it was told to end"},
+		"of its container only": {broke, over("Completed", 0, ""), killed, 1000, "for want of a sign of life"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, looks := newStage(t, ClusterOptions{}), 0
 			s.kube.PrependReactor("get", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
-				pod := &corev1.Pod{Spec: s.dry[0], Status: answering()}
+				pod := &corev1.Pod{Spec: s.dry[0], Status: test.before}
 				if looks++; looks > test.after {
-					pod.Status = over("OOMKilled", sigkill, "")
+					pod.Status = test.then
 				}
 				return true, pod, nil
 			})
@@ -119,5 +126,29 @@ func TestTheCauseComesAfterTheEnd(t *testing.T) {
 				t.Errorf("told %v after %d looks, want %s", err, looks, test.want)
 			}
 		})
+	}
+}
+
+// An eviction is told, also where the container ended first and the pod does not
+// have it any more.
+func TestAnEvictionThatOnlyAnEventTells(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, ClusterOptions{})
+	s.builder.solve = func(ctx context.Context, _ dialer, _ Request) (Result, error) {
+		pod, err := s.kube.CoreV1().Pods("models").Get(ctx, "aml-build-1-a", metav1.GetOptions{})
+		if err != nil {
+			return Result{}, err
+		}
+		pod.UID, pod.Status = "pod-1", over("Completed", 0, "")
+		event := &corev1.Event{ObjectMeta: metav1.ObjectMeta{Name: "evicted", Namespace: "models"},
+			InvolvedObject: corev1.ObjectReference{UID: pod.UID}, Type: corev1.EventTypeWarning, Reason: "Evicted",
+			Message: `Usage of EmptyDir volume "state" exceeds the limit "50Gi". `}
+		_, updateErr := s.kube.CoreV1().Pods("models").Update(ctx, pod, metav1.UpdateOptions{})
+		_, eventErr := s.kube.CoreV1().Events("models").Create(ctx, event, metav1.CreateOptions{})
+		return Result{}, errors.Join(updateErr, eventErr, status.Error(codes.Unavailable, "the connection broke"))
+	}
+	const want = "its pod failed: it has written more than the 50Gi of disk that it may: allow it more with --builder-disk"
+	if err := s.build(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("told %v, want %s", err, want)
 	}
 }

@@ -41,7 +41,7 @@ const (
 // watch runs BuildKit until there was no sign of life for $0 seconds. It is the
 // container's first process: what it leaves running ends with it.
 const watch = `idle=$0 left=$0
-trap 'exit 0' TERM INT
+trap 'exit 143' TERM INT
 rootlesskit buildkitd --oci-worker-no-process-sandbox &
 daemon=$!
 while kill -0 $daemon 2>/dev/null; do

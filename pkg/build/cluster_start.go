@@ -101,7 +101,7 @@ func (b *clusterBuilder) podless(ctx context.Context, job *batchv1.Job) (look, e
 	case err != nil:
 		return look{}, err
 	}
-	warning, err := b.warning(ctx, job.UID)
+	warning, err := b.warning(ctx, job.UID, "")
 	if err != nil {
 		return look{}, err
 	}
@@ -111,8 +111,8 @@ func (b *clusterBuilder) podless(ctx context.Context, job *batchv1.Job) (look, e
 	return look{waits: "its pod is being created"}, nil
 }
 
-// warning is the last one about an object.
-func (b *clusterBuilder) warning(ctx context.Context, of types.UID) (string, error) {
+// warning is the last one about an object, for a reason or for any.
+func (b *clusterBuilder) warning(ctx context.Context, of types.UID, reason string) (string, error) {
 	events, err := b.kube.CoreV1().Events(b.o.Namespace).List(ctx, metav1.ListOptions{
 		FieldSelector: "involvedObject.uid=" + string(of)})
 	if err != nil {
@@ -120,7 +120,7 @@ func (b *clusterBuilder) warning(ctx context.Context, of types.UID) (string, err
 	}
 	last := ""
 	for _, e := range events.Items {
-		if e.InvolvedObject.UID == of && e.Type == corev1.EventTypeWarning {
+		if e.InvolvedObject.UID == of && e.Type == corev1.EventTypeWarning && (reason == "" || e.Reason == reason) {
 			last = oneLine(e.Message)
 		}
 	}
