@@ -57,7 +57,8 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 	if err != nil {
 		return 0, unwritten(file, err)
 	}
-	w := &writing{ctx: ctx, courier: c, to: &sink{w: out}, progress: c.Meter("writing "+filepath.Base(file), total(pieces))}
+	w := &writing{ctx: ctx, courier: c, to: &sink{w: out},
+		progress: c.Meter("writing "+filepath.Base(file), total(pieces))}
 	err = w.all(index, pieces)
 	if w.to.err != nil {
 		err = unwritten(file, w.to.err)

@@ -71,8 +71,9 @@ func newBundleCreate(o *options) *cobra.Command {
 	flags.StringVar(&f.platform, "platform", "", "Platform of the cluster that it is for, as OS/ARCHITECTURE: of images "+
 		"for several platforms that one is taken, or with "+bundle.AllPlatforms+" all of them (default: the platform of "+
 		"the images that are for one only)")
+	platforms := []string{bundle.AllPlatforms, "linux/amd64", "linux/arm64"}
 	_ = c.RegisterFlagCompletionFunc("platform", // the only error is a second one
-		cobra.FixedCompletions([]string{bundle.AllPlatforms, "linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
+		cobra.FixedCompletions(platforms, cobra.ShellCompDirectiveNoFileComp))
 	flags.BoolVar(&f.overwrite, "overwrite", false, "Replace a file that is there")
 	return c
 }
@@ -120,8 +121,8 @@ func (o *options) tellUnlisted(without []*image.NoSBOMError) {
 		none = append(none, w.Image)
 	}
 	if len(none) > 0 {
-		o.tell("note: no list of packages is attached to %s: where the bundle is loaded, kubectl aml sbom makes it of the layers",
-			strings.Join(none, ", "))
+		o.tell("note: no list of packages is attached to %s: where the bundle is loaded, kubectl aml sbom makes it of the "+
+			"layers", strings.Join(none, ", "))
 	}
 }
 
