@@ -227,6 +227,9 @@ func (w *waiter) excuse(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return w.ended(ctx)
 	}
+	if strings.Contains(err.Error(), noTimeLeft) {
+		return nil
+	}
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) {
 		return err
 	}
@@ -236,6 +239,11 @@ func (w *waiter) excuse(ctx context.Context, err error) error {
 	w.trouble, w.failing = err, time.Time{}
 	return nil
 }
+
+// noTimeLeft is how client-go's own rate limit says that the wait ends before the next
+// request may be sent (https://pkg.go.dev/golang.org/x/time/rate#Limiter.Wait). The
+// cluster has not failed then.
+const noTimeLeft = "would exceed context deadline"
 
 func (w *waiter) ended(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {

@@ -224,6 +224,24 @@ func TestWaitOutlastsAnAPIServerThatRestarts(t *testing.T) {
 	}
 }
 
+// A look for which there is no time left is none that failed.
+func TestWaitTellsNothingOfALookThatComesTooLate(t *testing.T) {
+	s := newScene(t, "starting")
+	looks := 0
+	s.client.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		looks++
+		return looks > 1, nil, errors.New("client rate limiter Wait returned an error: rate: Wait(n=1) would exceed " +
+			"context deadline")
+	})
+	lines, err := s.wait(t.Context(), func(o *WaitOptions) { o.Timeout = 5 * time.Second })
+	if want := "still progressing after 5s: " + greenStarts; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if want := []string{routerIsReady, greenStarts}; !slices.Equal(lines, want) {
+		t.Errorf("got %q, want %q", lines, want)
+	}
+}
+
 func TestWaitEndsWithoutTheRightToLook(t *testing.T) {
 	s := newScene(t, "starting")
 	forbid(s, "pods")
