@@ -116,7 +116,7 @@ func (b *builderFlags) build(ctx context.Context, o *options, r *registryFlags, 
 	result, err := build.Any(ctx, q, func(with build.Builder) {
 		o.tell("environment: building it with %s; the next deployment finds it", with.Name())
 	}, b.builders(o, r)...)
-	b.advise(err)
+	err = b.advised(err, q.Dockerfile)
 	if err != nil && b.auto() && errors.As(err, new(*build.UnavailableError)) {
 		return result, fmt.Errorf("nothing here can build the environment: %w: or write --builder cluster, and a Job in the "+
 			"cluster builds it", err)

@@ -10,14 +10,29 @@ import (
 	"strings"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/build"
+	"github.com/kubectl-aml/kubectl-aml/pkg/environment"
 )
 
-// advise has a step that failed say what to do, as far as what pip said tells.
-func (b *builderFlags) advise(err error) {
+// advised has a step that failed say what to do, as far as what pip said tells, and
+// says what an image is for that nobody has named.
+func (b *builderFlags) advised(err error, dockerfile string) error {
 	var step *build.StepError
-	if errors.As(err, &step) && step.Advice == "" {
-		step.Advice = b.advice(strings.Join(step.Tail, "\n"))
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &step):
+		if step.Advice == "" {
+			step.Advice = b.advice(strings.Join(step.Tail, "\n"))
+		}
+		return err
 	}
+	host, _, _ := strings.Cut(environment.MicromambaImage, "/")
+	mamba := strings.Count(dockerfile, environment.MicromambaImage)
+	if mamba > 0 && mamba == strings.Count(dockerfile, host+"/") && strings.Contains(err.Error(), host) {
+		return fmt.Errorf("%w: %s installs conda's packages: name a mirror of it with --micromamba-image", err,
+			environment.MicromambaImage)
+	}
+	return err
 }
 
 // noPackage is what pip says of a package that it does not find.

@@ -4,11 +4,13 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/kubectl-aml/kubectl-aml/pkg/build"
+	"github.com/kubectl-aml/kubectl-aml/pkg/environment"
 )
 
 func TestABuildThatFailsSaysWhatToDo(t *testing.T) {
@@ -35,14 +37,35 @@ func TestABuildThatFailsSaysWhatToDo(t *testing.T) {
 	} {
 		step := &build.StepError{Step: "RUN pip", Code: 1, Tail: strings.Split(c.said, "\n")}
 		b := &builderFlags{buildCA: c.ca}
-		b.advise(fmt.Errorf("wrapped: %w", step))
-		if step.Advice != c.want {
+		wrapped := fmt.Errorf("wrapped: %w", step)
+		if err := b.advised(wrapped, "FROM x"); !errors.Is(err, wrapped) || step.Advice != c.want {
 			t.Errorf("%s: %q, want %q", name, step.Advice, c.want)
 		}
 	}
 	known := &build.StepError{Advice: "known", Tail: []string{missing}}
-	(&builderFlags{}).advise(known)
-	if known.Advice != "known" {
+	if err := (&builderFlags{}).advised(known, ""); !errors.Is(err, known) || known.Advice != "known" {
 		t.Errorf("advice became %q", known.Advice)
+	}
+}
+
+// Nobody who writes a conda file has named the image that installs its packages.
+func TestAnImageThatNobodyNamedIsExplained(t *testing.T) {
+	t.Parallel()
+	const mamba = "RUN --mount=type=bind,from=" + environment.MicromambaImage + ",target=/m x\n"
+	const away = "the builder does not know the name of the registry docker.io: check the name"
+	for name, c := range map[string]struct{ dockerfile, err, want string }{
+		"micromamba": {"FROM mcr.microsoft.com/a\n" + mamba, away, away + ": " + environment.MicromambaImage + " installs " +
+			"conda's packages: name a mirror of it with --micromamba-image"},
+		"a base beside it":  {"FROM docker.io/a\n" + mamba, away, away},
+		"no conda":          {"FROM docker.io/a\n", away, away},
+		"another registry":  {"FROM mcr.microsoft.com/a\n" + mamba, "mcr.microsoft.com wants a login", "mcr.microsoft.com wants a login"},
+		"an image of yours": {"FROM a.io/a\nRUN --mount=type=bind,from=a.io/m x", away, away},
+	} {
+		if err := (&builderFlags{}).advised(errors.New(c.err), c.dockerfile); err.Error() != c.want {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+	if err := (&builderFlags{}).advised(nil, mamba); err != nil {
+		t.Error(err)
 	}
 }
