@@ -116,7 +116,8 @@ func (c InferenceConfig) Reference() (name, version string, ok bool) {
 // stands for it, and returns findings without the one about the name.
 func (c *InferenceConfig) UseRegistered(e *Environment, findings Findings) Findings {
 	c.Environment, c.referenced = e, false
-	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Field == "environment" && !f.Warning })
+	named := func(f Finding) bool { return f.Field == "environment" && !f.Warning }
+	return slices.DeleteFunc(slices.Clone(findings), named)
 }
 
 // absent tells whether a scalar key is missing, null or empty.

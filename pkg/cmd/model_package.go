@@ -119,7 +119,8 @@ func (o *options) modelPackage(ctx context.Context, p *packageFlags) error {
 		a.tell("note: --no-wait is not used: nothing goes on elsewhere")
 	}
 	work := &plan{}
-	if err := errors.Join(work.code(ctx, a.options, &p.deployFlags), work.modelsOf(a.options, &p.deployFlags)); err != nil {
+	err := errors.Join(work.code(ctx, a.options, &p.deployFlags), work.modelsOf(a.options, &p.deployFlags))
+	if err != nil {
 		return err
 	}
 	work.source.Variables = work.standalone()
