@@ -16,14 +16,14 @@ import (
 const micromamba = `#!/bin/sh
 set -eu
 case "$*" in
-"create --yes --quiet --prefix DIR/aml/environment --file DIR/aml/conda.yml") ;;
+"create --yes --prefix DIR/aml/environment --file DIR/aml/conda.yml") ;;
 *) echo "The following arguments were not expected: $*" >&2; exit 109 ;;
 esac
-[ ! -e "$5" ] || { echo "Non-conda folder exists at prefix" >&2; exit 1; }
-mkdir -p "$5/bin" "$MAMBA_ROOT_PREFIX/pkgs" "$HOME/.conda"
-printf '#!/bin/sh\necho "pip: $*"\n' > "$5/bin/python"
-chmod +x "$5/bin/python"
-cat "$7"
+[ ! -e "$4" ] || { echo "Non-conda folder exists at prefix" >&2; exit 1; }
+mkdir -p "$4/bin" "$MAMBA_ROOT_PREFIX/pkgs" "$HOME/.conda"
+printf '#!/bin/sh\necho "pip: $*"\n' > "$4/bin/python"
+chmod +x "$4/bin/python"
+cat "$6"
 echo "certificates: ${MAMBA_SSL_VERIFY-none}"
 echo "cuda: ${CONDA_OVERRIDE_CUDA-none}"
 `
@@ -86,10 +86,11 @@ func TestCondaSteps(t *testing.T) {
 				put(file, "")
 			}
 			c.environment.Base = "b"
+			below := strings.NewReplacer(solver+"/etc/", dir+solver+"/etc/", "/run/", dir+"/run/", "/etc/", dir+"/etc/",
+				"/tmp/", dir+"/tmp/", root, dir+"/aml")
 			var got strings.Builder
 			for _, step := range steps(t, pinned(t, c.environment).Dockerfile()) {
-				step = strings.NewReplacer(solver+"/etc/", dir+solver+"/etc/", "/run/", dir+"/run/", "/etc/", dir+"/etc/", "/tmp/", dir+"/tmp/", root, dir+"/aml").Replace(step)
-				command := exec.Command("/bin/sh", "-c", step)
+				command := exec.Command("/bin/sh", "-c", below.Replace(step))
 				command.Dir, command.Env = dir, append([]string{"PATH=" + os.Getenv("PATH")}, strings.Fields(c.env)...)
 				out, err := command.CombinedOutput()
 				if err != nil {

@@ -264,7 +264,7 @@ func (t *text) condaSteps(p packages, micromamba string) {
 		[]string{
 			`if [ -n "${CUDA_VERSION:-}" ]; then export CONDA_OVERRIDE_CUDA=${CONDA_OVERRIDE_CUDA:-$CUDA_VERSION}; fi;`,
 			"export MAMBA_ROOT_PREFIX=/tmp/micromamba HOME=/tmp/micromamba;",
-			solver + "/bin/micromamba create --yes --quiet --prefix " + prefix + " --file " + condaFile + ";",
+			solver + "/bin/micromamba create --yes --prefix " + prefix + " --file " + condaFile + ";",
 			"rm -rf /tmp/micromamba",
 		})...)
 	if len(p.requirements) > 0 {
