@@ -16,9 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	corev1 "k8s.io/api/core/v1"
@@ -149,30 +147,6 @@ func (w *world) run(args ...string) said {
 		errOut.WriteString("error: " + message + "\n")
 	}
 	return said{out.String(), w.plain(errOut.String()), cmd.ExitCode(err)}
-}
-
-// hurry is the real clock, but what is waited for is over at once.
-type hurry struct {
-	clock.RealClock
-	mu      sync.Mutex
-	skipped time.Duration
-}
-
-func (h *hurry) Now() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.RealClock.Now().Add(h.skipped)
-}
-
-func (h *hurry) Since(t time.Time) time.Duration { return h.Now().Sub(t) }
-
-func (h *hurry) After(d time.Duration) <-chan time.Time {
-	h.mu.Lock()
-	h.skipped += d
-	h.mu.Unlock()
-	over := make(chan time.Time, 1)
-	over <- h.Now()
-	return over
 }
 
 // context is the one given, that of the clock if that ends commands, or the test's.

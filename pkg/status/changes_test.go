@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	appsclient "k8s.io/client-go/kubernetes/typed/apps/v1"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/clock"
 )
 
 // watched is a cluster whose time passes by itself, and that tells of changes.
@@ -41,7 +42,8 @@ type watched struct {
 func inWatched(t *testing.T, test func(*watched)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(noon()))
+		var passing clock.RealClock
+		passing.Sleep(noon().Sub(passing.Now()))
 		w := &watched{t: t, client: fake.NewClientset(), start: noon(), fixture: "starting",
 			opened: map[string][]*watch.RaceFreeFakeWatcher{}, tried: map[string]int{}}
 		show(t, w.client, func() string { return w.fixture }, &w.looks)
@@ -65,7 +67,8 @@ func inWatched(t *testing.T, test func(*watched)) {
 
 // at does something in the client's lock when so much time has passed.
 func (w *watched) at(after time.Duration, do func()) {
-	time.AfterFunc(time.Until(w.start.Add(after)), func() {
+	var passing clock.RealClock
+	passing.AfterFunc(w.start.Add(after).Sub(passing.Now()), func() {
 		w.client.Lock()
 		defer w.client.Unlock()
 		do()
@@ -84,10 +87,11 @@ func (w *watched) change(after time.Duration, resource, fixture string) {
 
 // wait waits for version green and returns how long that took.
 func (w *watched) wait(client kubernetes.Interface) (time.Duration, error) {
+	var passing clock.RealClock
 	err := Wait(w.t.Context(), WaitOptions{
 		Client: client, Namespace: "models", Endpoint: "sentiment", Versions: []string{"green"},
 	})
-	return time.Since(w.start), err
+	return passing.Since(w.start), err
 }
 
 func (w *watched) mustTake(want time.Duration) {
@@ -248,6 +252,7 @@ func (silent) Watch(ctx context.Context, _ metav1.ListOptions) (watch.Interface,
 type slow struct{ appsclient.DeploymentInterface }
 
 func (s slow) List(ctx context.Context, o metav1.ListOptions) (*appsv1.DeploymentList, error) {
-	time.Sleep(400 * time.Millisecond)
+	var passing clock.RealClock
+	passing.Sleep(400 * time.Millisecond)
 	return s.DeploymentInterface.List(ctx, o)
 }

@@ -60,7 +60,7 @@ type Cluster struct {
 // New returns an empty cluster.
 func New(namespace string) *Cluster {
 	return &Cluster{
-		//nolint:staticcheck // nothing is applied here, and its successor lists all kinds there are at each write
+		// Its successor, for who applies, goes through all kinds there are at each write.
 		Clientset: versioned(fake.NewSimpleClientset()),
 		Namespace: namespace,
 		objects:   map[string]*unstructured.Unstructured{},

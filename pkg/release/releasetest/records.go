@@ -36,8 +36,9 @@ type record struct {
 
 func newRecord(r *helmrelease.Release) (record, error) {
 	raw, err := json.Marshal(r)
-	all := labels.Set{"name": r.Name, "owner": "helm", "status": r.Info.Status.String(), "version": strconv.Itoa(r.Version)}
-	return record{labels.Merge(r.Labels, all), raw}, err
+	own := labels.Set{"name": r.Name, "owner": "helm", "status": r.Info.Status.String(),
+		"version": strconv.Itoa(r.Version)}
+	return record{labels.Merge(r.Labels, own), raw}, err
 }
 
 func (r record) release() (*helmrelease.Release, error) {
