@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-aml/kubectl-aml/e2e/cluster"
+	"github.com/kubectl-aml/kubectl-aml/pkg/layout"
 )
 
 // gateway is a space with the Gateway of the example, front.
@@ -158,6 +159,7 @@ func TestAGatewaySplitsTheRequests(t *testing.T) {
 	g.losesNothing(c)
 	g.asksForKeys(c)
 	g.tellsWhatTheGatewayRefuses()
+	g.comesInABundle()
 	g.goesBackToARouter(c)
 	g.keepsTheRouter(c)
 }
@@ -260,6 +262,18 @@ func (g *gateway) takes(kind string) {
 	must(g.t, err)
 }
 
+// comesInABundle has the endpoint run from the nodes, out of a bundle.
+func (g *gateway) comesInABundle() {
+	g.t.Helper()
+	file := filepath.Join(g.t.TempDir(), "echo.tar")
+	g.ok("bundle", "create", "echo", "--file", file)
+	g.env = []string{registryVar + "=", "AML_LAYOUT=" + filepath.Join(g.t.TempDir(), "images"), "AML_ROUTER_IMAGE=",
+		"AML_LIMITER_IMAGE="}
+	g.ok("bundle", "load", file)
+}
+
+// goesBackToARouter takes the endpoint off the gateway. Its router is that of the
+// bundle.
 func (g *gateway) goesBackToARouter(c *client) {
 	g.t.Helper()
 	g.ok(g.args("blue", "sky", "--gateway", "none")...)
@@ -272,6 +286,11 @@ func (g *gateway) goesBackToARouter(c *client) {
 	}
 	if _, err := g.kind(routing(), "httproutes").Get(g.t.Context(), "echo", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		g.t.Errorf("the route stays behind: %v", err)
+	}
+	router, err := g.admin.AppsV1().Deployments(g.namespace).Get(g.t.Context(), "echo-router", metav1.GetOptions{})
+	must(g.t, err)
+	if image := router.Spec.Template.Spec.Containers[0].Image; !strings.HasPrefix(image, layout.Host+"/") {
+		g.t.Errorf("the router runs %s", image)
 	}
 }
 
