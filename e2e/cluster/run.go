@@ -56,7 +56,8 @@ func Begin(ctx context.Context, opts Options) (*Run, error) {
 		return nil, err
 	}
 	name := "run-" + strings.ToLower(rand.Text()[:8])
-	r := &Run{Name: name, Registry: s.registryHost() + "/" + runsPath + "/" + name, Folder: filepath.Join(s.runsFolder(), name)}
+	r := &Run{Name: name, Registry: s.registryHost() + "/" + runsPath + "/" + name,
+		Folder: filepath.Join(s.runsFolder(), name)}
 	if err := os.MkdirAll(r.Folder, 0o755); err != nil {
 		return nil, err
 	}

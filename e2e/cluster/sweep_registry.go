@@ -194,7 +194,8 @@ func (c *Cluster) named(ctx context.Context) (map[string]bool, error) {
 		return nil, err
 	}
 	find(string(text))
-	revisions, err := c.client.CoreV1().Secrets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm"})
+	ofHelm := metav1.ListOptions{LabelSelector: "owner=helm"}
+	revisions, err := c.client.CoreV1().Secrets(metav1.NamespaceAll).List(ctx, ofHelm)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +249,8 @@ func (s *session) collect(ctx context.Context) error {
 		s.store.Say("registry %s … in use, gives room back another time", s.registryHost())
 		return nil
 	}
-	if err := s.store.Watch(ctx, "registry "+s.registryHost()+": layers of no image", "deleted", s.collectNow); err != nil {
+	what := "registry " + s.registryHost() + ": layers of no image"
+	if err := s.store.Watch(ctx, what, "deleted", s.collectNow); err != nil {
 		return err
 	}
 	return os.Remove(s.garbage())
