@@ -14,7 +14,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -22,14 +21,10 @@ import (
 	"github.com/kubectl-aml/kubectl-aml/internal/golden"
 )
 
-// newCheckWorld is a compute world whose user may do everything, in a namespace
-// that is there.
+// newCheckWorld is a compute world whose user may do everything.
 func newCheckWorld(t *testing.T, nodes, cpus int) *world {
 	t.Helper()
 	w := newComputeWorld(t, nodes, cpus)
-	if err := w.cluster.Clientset.Tracker().Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "models"}}); err != nil {
-		t.Fatal(err)
-	}
 	w.answers("create", "selfsubjectaccessreviews", &authorizationv1.SelfSubjectAccessReview{
 		Status: authorizationv1.SubjectAccessReviewStatus{Allowed: true}}, nil)
 	return w

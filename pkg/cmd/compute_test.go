@@ -332,7 +332,8 @@ func TestADetachDoesNotWaitForANamespaceThatIsGoing(t *testing.T) {
 	w.compute("attach kubernetes lab")
 	w.mustDeploy("blue")
 	going := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "models", DeletionTimestamp: &metav1.Time{}}}
-	if err := w.cluster.Clientset.Tracker().Add(going); err != nil {
+	namespaces := corev1.SchemeGroupVersion.WithResource("namespaces")
+	if err := w.cluster.Clientset.Tracker().Update(namespaces, going, ""); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.compute("detach lab"); r.code != 0 || r.out != "compute/lab detached\n" {
