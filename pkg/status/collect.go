@@ -45,10 +45,19 @@ func Collect(ctx context.Context, client kubernetes.Interface, namespace, endpoi
 	if err := work.Wait(); err != nil {
 		return Snapshot{}, err
 	}
-	if err := s.readEvents(ctx, client); err != nil {
-		return Snapshot{}, fmt.Errorf("list the events of endpoint %s/%s: %w", namespace, endpoint, err)
+	return s, s.readEvents(ctx, client)
+}
+
+// collectPods is Collect without the autoscalers, on which no verdict depends.
+func collectPods(ctx context.Context, client kubernetes.Interface, namespace, endpoint string) (Snapshot, error) {
+	s := Snapshot{Namespace: namespace, Name: endpoint}
+	work, workCtx := errgroup.WithContext(ctx)
+	s.readPods(workCtx, work, client,
+		metav1.ListOptions{LabelSelector: labels.Set{instanceLabel: endpoint}.String()})
+	if err := work.Wait(); err != nil {
+		return Snapshot{}, err
 	}
-	return s, nil
+	return s, s.readEvents(ctx, client)
 }
 
 // Addresses reads, by version, the addresses of the pods of each version's newest
@@ -126,8 +135,11 @@ func (s *Snapshot) readEvents(ctx context.Context, client kubernetes.Interface) 
 	if apierrors.IsForbidden(err) {
 		return nil
 	}
+	if err != nil {
+		return fmt.Errorf("list the events of endpoint %s/%s: %w", s.Namespace, s.Name, err)
+	}
 	s.Events = slices.Concat(found...)
-	return err
+	return nil
 }
 
 func eventsOfPod(ctx context.Context, client kubernetes.Interface, namespace, pod string) ([]corev1.Event, error) {

@@ -107,7 +107,7 @@ type finding struct {
 
 // look asks the cluster once. It returns true if all is ready.
 func (w *waiter) look(ctx context.Context) (bool, error) {
-	snapshot, err := Collect(ctx, w.Client, w.Namespace, w.Endpoint)
+	snapshot, err := collectPods(ctx, w.Client, w.Namespace, w.Endpoint)
 	if err != nil {
 		return false, w.excuse(ctx, err)
 	}
