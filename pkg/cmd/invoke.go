@@ -29,7 +29,8 @@ import (
 // answer it tells which one answered.
 const deploymentHeader = "azureml-model-deployment"
 
-// raisedHeader is in the answer of a scoring server whose run() has raised.
+// raisedHeader is "True" in the answer of a scoring server whose run() has raised, and
+// "False" in that of one whose run() has chosen the status itself.
 const raisedHeader = "x-ms-run-function-failed"
 
 // invokeFlags say what is sent, to whom, how often.
@@ -130,7 +131,7 @@ func (o *options) call(ctx context.Context, client *http.Client, request rollout
 		if answer.Status != http.StatusOK {
 			err := fmt.Errorf("the endpoint answered %d%s: %s", answer.Status, by(version),
 				strings.TrimSpace(string(answer.Body)))
-			if answer.Header.Get(raisedHeader) != "" {
+			if strings.EqualFold(answer.Header.Get(raisedHeader), "true") {
 				return &raisedError{err}
 			}
 			return err

@@ -26,6 +26,7 @@ func TestAScriptThatRaisesIsToldWithWhatToDo(t *testing.T) {
 		"a file":       {"True", "@sample.json", "the endpoint answered 502: no: see kubectl aml logs diabetes"},
 		"no data":      {"True", "", "the endpoint answered 502: no: see kubectl aml logs diabetes"},
 		"another 502s": {"", "sample.json", "the endpoint answered 502: no"},
+		"run answered": {"False", "sample.json", "the endpoint answered 502: no"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if c.raised != "" {
