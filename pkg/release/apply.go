@@ -19,11 +19,6 @@ import (
 // default time limit. Then its helm command is taken for dead.
 const patience = 5 * time.Minute
 
-// noSchemas keeps Helm from reading the API server's schemas, which takes as long as
-// the rest of an upgrade. It only sees from them that the server can check fields
-// itself, as all that the chart admits can, and then leaves the check to it.
-const noSchemas = true
-
 // Apply brings an endpoint to the values that change returns, under the
 // endpoint's Lease. An interrupted earlier operation is cleared up first. If
 // somebody else holds the Lease and finishes within seconds, Apply goes on from
@@ -269,7 +264,7 @@ func (s *session) install(config *helmaction.Configuration, at situation, w want
 	install := helmaction.NewInstall(config)
 	install.ReleaseName, install.Namespace = s.name, s.opts.Namespace
 	install.Description = w.description
-	install.SkipCRDs, install.DisableOpenAPIValidation = true, noSchemas
+	install.SkipCRDs = true
 	install.Wait, install.Timeout = true, cmp.Or(o.Timeout, hookTimeout)
 	// After an uninstall that kept the history, the name counts as used.
 	install.Replace = at.next == stepReinstall
@@ -281,7 +276,7 @@ func (s *session) upgrade(config *helmaction.Configuration, w wanted, o ApplyOpt
 	upgrade.Namespace = s.opts.Namespace
 	upgrade.Description = w.description
 	upgrade.MaxHistory = maxHistory
-	upgrade.SkipCRDs, upgrade.DisableOpenAPIValidation = true, noSchemas
+	upgrade.SkipCRDs = true
 	upgrade.Wait, upgrade.Timeout = true, cmp.Or(o.Timeout, hookTimeout)
 	// We compute all values. Without this, empty ones would mean the old ones.
 	upgrade.ResetValues = true

@@ -86,7 +86,7 @@ func (s *session) try(ctx context.Context, at situation, w wanted, o ApplyOption
 	}
 	install := helmaction.NewInstall(config)
 	install.ReleaseName, install.Namespace = s.name, s.opts.Namespace
-	install.SkipCRDs, install.DisableOpenAPIValidation = true, noSchemas
+	install.SkipCRDs = true
 	install.DryRun, install.DryRunOption = true, string(o.DryRun)
 	install.IsUpgrade = at.inForce != nil
 	if o.DryRun == DryRunClient {

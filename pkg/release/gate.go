@@ -30,7 +30,8 @@ const deleteLook = time.Second
 //   - waiting is ours (ready), and ends with the context;
 //   - updates start from every revision that may have left something in the
 //     cluster, not only from the one Helm takes for current (leftovers);
-//   - what a revision no longer has is deleted last, once the revision is ready.
+//   - what a revision no longer has is deleted last, once the revision is ready;
+//   - the API server's schemas are not read, for hooks neither (Build).
 type gate struct {
 	helmkube.Interface
 	ctx   context.Context // Helm's interface has no parameter for it
@@ -70,6 +71,13 @@ func (g *gate) open() error {
 		return err
 	}
 	return context.Cause(g.ctx)
+}
+
+// Build reads the objects without the API server's schemas, which takes as long as the
+// rest of an upgrade. Helm only sees from them that the server can check fields itself,
+// as all that the chart admits can, and then leaves the check to it.
+func (g *gate) Build(manifest io.Reader, _ bool) (helmkube.ResourceList, error) {
+	return g.Interface.Build(manifest, false)
 }
 
 // Create creates the objects.

@@ -107,7 +107,7 @@ func (s *session) goBack(config *helmaction.Configuration, g *gate, at situation
 // the one in force. It refuses objects of others. An upgrade of Helm does the
 // same, a rollback does not.
 func (s *session) existing(g *gate, at situation, manifest string) (helmkube.ResourceList, error) {
-	objects, err := g.Build(strings.NewReader(manifest), !noSchemas)
+	objects, err := g.Build(strings.NewReader(manifest), false)
 	if err != nil {
 		return nil, err
 	}
