@@ -31,7 +31,10 @@ func TestNothingReadsTheSchemasOfTheCluster(t *testing.T) {
 		name string
 		do   func() error
 	}{
-		{"install with a hook", func() error { _, err := w.apply(withHook(versions("blue=a:1")), ApplyOptions{}); return err }},
+		{"install with a hook", func() error {
+			_, err := w.apply(withHook(versions("blue=a:1")), ApplyOptions{})
+			return err
+		}},
 		{"upgrade", func() error { _, err := w.apply(versions("blue=a:2"), ApplyOptions{}); return err }},
 		{"dry run", func() error {
 			_, err := w.apply(versions("blue=a:3"), ApplyOptions{DryRun: DryRunServer})
