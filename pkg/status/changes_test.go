@@ -167,6 +167,21 @@ func TestAFailureHasToLastASecondHoweverOftenItIsSeen(t *testing.T) {
 	})
 }
 
+// What a slow look finds is as it was when it began.
+func TestAFailureHasToLastASecondHoweverSlowALookIs(t *testing.T) {
+	t.Parallel()
+	inWatched(t, func(w *watched) {
+		client := bent{w.client, func(d appsclient.DeploymentInterface) appsclient.DeploymentInterface { return late{d, &w.looks} }}
+		w.change(300*time.Millisecond, "pods", "crash-loop")
+		w.change(350*time.Millisecond, "pods", "crash-loop")
+		w.change(600*time.Millisecond, "pods", "starting")
+		w.change(3*time.Second, "pods", "ready")
+		if took, err := w.wait(client); err != nil || took != 3*time.Second {
+			t.Errorf("got %v after %s, want it ready after 3s: it had failed for 300 ms", err, took)
+		}
+	})
+}
+
 func TestWithoutTheRightToWatchThereIsALookEachSecond(t *testing.T) {
 	t.Parallel()
 	inWatched(t, func(w *watched) {
@@ -246,6 +261,21 @@ type silent struct{ appsclient.DeploymentInterface }
 func (silent) Watch(ctx context.Context, _ metav1.ListOptions) (watch.Interface, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+// late answers the third look a second after it has listed.
+type late struct {
+	appsclient.DeploymentInterface
+	looks *int
+}
+
+func (l late) List(ctx context.Context, o metav1.ListOptions) (*appsv1.DeploymentList, error) {
+	list, err := l.DeploymentInterface.List(ctx, o)
+	if *l.looks == 3 {
+		var passing clock.RealClock
+		passing.Sleep(time.Second)
+	}
+	return list, err
 }
 
 // slow takes its time to list.

@@ -68,7 +68,7 @@ func Wait(ctx context.Context, o WaitOptions) error {
 	defer w.changes.hearing.Wait()
 	defer cancel()
 	for {
-		began := o.Clock.Now()
+		w.began = o.Clock.Now()
 		done, err := w.look(ctx)
 		if err != nil || done {
 			return err
@@ -77,7 +77,7 @@ func Wait(ctx context.Context, o WaitOptions) error {
 		if o.Timeout > 0 && o.Clock.Since(w.start) >= o.Timeout {
 			return w.timeout()
 		}
-		if w.rest(ctx, o.Clock.Since(began)); ctx.Err() != nil {
+		if w.rest(ctx, o.Clock.Since(w.began)); ctx.Err() != nil {
 			return w.ended(ctx)
 		}
 	}
@@ -87,6 +87,8 @@ func Wait(ctx context.Context, o WaitOptions) error {
 type waiter struct {
 	WaitOptions
 	start, spoke time.Time
+	// began is when the last look did.
+	began time.Time
 	// said is the last line on each object, pending those not ready, in order.
 	said    map[string]string
 	pending []string
@@ -194,14 +196,15 @@ func (w *waiter) say(line string) {
 	w.Report(line)
 }
 
-// fail ends the wait if the looks of the last second found the same failure.
+// fail ends the wait if all looks have found the same failure since one that ended a
+// second before this one began: what a slow look finds may be as old as its beginning.
 func (w *waiter) fail(ctx context.Context, f finding) error {
 	same := w.failure.object == f.object && w.failure.verdict.Reason == f.verdict.Reason
 	if w.failing.IsZero() || !same {
 		w.failing = w.Clock.Now()
 	}
 	w.failure = f
-	if w.Clock.Since(w.failing) < lookEvery {
+	if w.began.Sub(w.failing) < lookEvery {
 		return nil
 	}
 	lines := lastLines(ctx, w.Client, w.Namespace, f.verdict)
