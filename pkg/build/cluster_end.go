@@ -42,7 +42,7 @@ func has(text string, any ...string) bool {
 // quota or a LimitRange says what that is.
 func lower(said string) string {
 	scheduler := has(said, "Insufficient ")
-	if !scheduler && !has(said, "exceeded quota", "usage per ") {
+	if !scheduler && !has(said, "exceeded quota", "maximum ") {
 		return ""
 	}
 	var flags []string

@@ -152,3 +152,16 @@ func TestAnEvictionThatOnlyAnEventTells(t *testing.T) {
 		t.Errorf("told %v, want %s", err, want)
 	}
 }
+
+// A LimitRange may also want more of something than is asked for.
+func TestOnlyAMaximumIsAReasonToAskForLess(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{
+		"maximum memory usage per Container is 1Gi, but limit is 4Gi":   ": lower --builder-memory",
+		"minimum memory usage per Container is 8Gi, but request is 1Gi": "",
+	} {
+		if got := lower(said); got != want {
+			t.Errorf("%s: got %q, want %q", said, got, want)
+		}
+	}
+}
