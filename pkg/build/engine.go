@@ -102,14 +102,14 @@ func (e *engine) dial(ctx context.Context) (*buildkit.Client, error) {
 // Name is where the engine is.
 func (e *engine) Name() string { return "Docker's engine at " + e.at.String() }
 
-// Build builds in the engine.
+// Build builds in the engine. No call to it stays open: by SSH, each is a process.
 func (e *engine) Build(ctx context.Context, r Request) (Result, error) {
 	c, err := e.dial(ctx)
 	if err != nil {
 		return Result{}, explain(ctx, err, r, nil)
 	}
 	result, err := e.build(ctx, c, r)
-	if closed := c.Close(); err == nil && closed != nil {
+	if closed := errors.Join(c.Close(), e.docker.Close()); err == nil && closed != nil {
 		return Result{}, errors.Join(closed, result.Close())
 	}
 	return result, err

@@ -6,6 +6,7 @@ package build
 import (
 	tlsconfig "crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	control "github.com/moby/buildkit/api/services/control"
 	"google.golang.org/grpc"
@@ -25,11 +27,13 @@ type dockerd struct {
 	t       *testing.T
 	answers map[string]http.HandlerFunc
 	header  http.Header // of the last request for what it is
+	// calls are the states of the connections on its socket that are no BuildKit's.
+	calls chan http.ConnState
 }
 
 func newDockerd(t *testing.T) *dockerd {
 	t.Helper()
-	d := &dockerd{t: t}
+	d := &dockerd{t: t, calls: make(chan http.ConnState, 100)}
 	d.answers = map[string]http.HandlerFunc{
 		"/_ping": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.47") },
 		"/info": func(w http.ResponseWriter, r *http.Request) {
@@ -96,10 +100,45 @@ func (d *dockerd) socket() string {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: d}}
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: d, ConnState: d.heard}}
 	server.Start()
 	d.t.Cleanup(server.Close)
 	return path
+}
+
+func (d *dockerd) heard(_ net.Conn, state http.ConnState) {
+	if state != http.StateNew && state != http.StateHijacked && state != http.StateClosed {
+		return
+	}
+	select {
+	case d.calls <- state:
+	default: // nobody counts
+	}
+}
+
+// A call by SSH is a process, and a deployment goes on long after its build.
+func TestNoCallToAnEngineStaysOpen(t *testing.T) {
+	t.Parallel()
+	d := newDockerd(t)
+	b, err := Engine(t.Context(), func(name string) string {
+		return map[string]string{"DOCKER_HOST": "unix://" + d.socket(), "DOCKER_CONFIG": t.TempDir()}[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Build(t.Context(), Request{Name: "env", Platform: "linux/riscv64"}); !errors.As(err, new(*UnavailableError)) {
+		t.Fatalf("got %v, want no such platform", err)
+	}
+	for open, begun := 0, false; open > 0 || !begun; begun = true {
+		select {
+		case state := <-d.calls:
+			if open--; state == http.StateNew {
+				open += 2
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%d calls are still open", open)
+		}
+	}
 }
 
 // port has it listen on a port, with TLS if a is there, and only to those whom a
