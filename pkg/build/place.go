@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -48,8 +49,7 @@ func (p place) String() string {
 // DOCKER_CONTEXT names, else the one that "docker context use" has chosen, else
 // the usual place.
 func locate(getenv func(string) string) (place, error) {
-	folder := cmp.Or(getenv(config.EnvOverrideConfigDir),
-		filepath.Join(cmp.Or(getenv("HOME"), getenv("USERPROFILE")), ".docker"))
+	folder := configuration(getenv)
 	file, err := config.Load(folder)
 	if err != nil {
 		return place{}, fmt.Errorf("its configuration cannot be used: %w: correct that file", err)
@@ -62,6 +62,19 @@ func locate(getenv func(string) string) (place, error) {
 	}
 	p.Host, p.headers = cmp.Or(p.Host, client.DefaultDockerHost), file.HTTPHeaders
 	return p, err
+}
+
+// configuration is the folder that Docker's own command has its configuration in. A
+// user of whom no variable says where they are at home is looked up, as it does.
+func configuration(getenv func(string) string) string {
+	home := getenv("HOME")
+	if runtime.GOOS == "windows" {
+		home = getenv("USERPROFILE")
+	}
+	if folder := getenv(config.EnvOverrideConfigDir); folder != "" || home == "" {
+		return cmp.Or(folder, config.Dir())
+	}
+	return filepath.Join(home, ".docker")
 }
 
 // chosen says which context is asked for, and by what.

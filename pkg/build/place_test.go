@@ -182,6 +182,17 @@ func TestTheUsualEngine(t *testing.T) {
 	}
 }
 
+// Where no variable names a home, the working directory is none.
+func TestNoEngineIsTakenFromTheWorkingDirectory(t *testing.T) {
+	s := newSettings(t)
+	s.write(".docker/config.json", `{"currentContext": "theirs"}`)
+	t.Chdir(s.folder)
+	p, err := locate(func(string) string { return "" })
+	if p.context == "theirs" || err != nil && strings.Contains(err.Error(), "theirs") {
+		t.Errorf("got %s, %v", p, err)
+	}
+}
+
 // What ssh says is told, and what to do about it.
 func TestAnEngineThatSSHDoesNotReach(t *testing.T) {
 	for name, c := range map[string]struct{ script, want string }{
@@ -207,7 +218,7 @@ func TestAnEngineThatSSHDoesNotReach(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := Engine(t.Context(), func(variable string) string {
-				return map[string]string{"DOCKER_HOST": "ssh://me@there"}[variable]
+				return map[string]string{"DOCKER_HOST": "ssh://me@there", "DOCKER_CONFIG": s.folder}[variable]
 			})
 			if !errors.As(err, new(*UnavailableError)) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("told\n%v\nwant\n%s", err, c.want)
