@@ -126,7 +126,7 @@ func environmentVersion(name, text string) (int, error) {
 		return 0, nil
 	}
 	version, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || version < 1 {
+	if err != nil || version < 1 || version > image.HighestVersion {
 		return 0, fmt.Errorf("environment %q has the version %q: write a whole number from 1, or none for the highest; see "+
 			"kubectl aml environment list", name, text)
 	}
@@ -185,8 +185,8 @@ func (e *environmentCommand) register(ctx context.Context, folder string) error 
 		return err
 	}
 	if read.Version != "" && read.Version != strconv.Itoa(made.Version) {
-		e.tell("note: version %q of the folder is taken, or no whole number: the environment is registered as %s",
-			read.Version, made.ID)
+		e.tell("note: version %q of the folder is taken, or no whole number of up to 9 digits: the environment is registered "+
+			"as %s", read.Version, made.ID)
 	}
 	return e.reply(made)
 }

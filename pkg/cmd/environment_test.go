@@ -29,8 +29,8 @@ func TestAnEnvironmentsLife(t *testing.T) {
 	w.folder("sky", "azureml_environment.json", `{"name": "sky", "version": "Autosave_7", "docker": {"baseImage": "x"}}`)
 	w.write("sky/conda_dependencies.yml", "dependencies:\n- python=3.11\n- pip:\n  - azureml-defaults\n")
 	w.write("sky/score.py", "no part of it")
-	const first = `note: version "Autosave_7" of the folder is taken, or no whole number: the environment is registered ` +
-		"as sky:1\n"
+	const first = `note: version "Autosave_7" of the folder is taken, or no whole number of up to 9 digits: the environment ` +
+		"is registered as sky:1\n"
 	const stored = "{\n    \"docker\": {\n        \"baseImage\": \"x\"\n    },\n    \"name\": \"sky\",\n" +
 		"    \"version\": \"1\"\n}\n"
 	for _, step := range []struct {
@@ -47,7 +47,8 @@ func TestAnEnvironmentsLife(t *testing.T) {
 			"environment: sky:1 is in sky\n"},
 		{"environment download -n sky -v 1 -d DIR/new -o none", "", "environment: sky:1 is in DIR/new\n"},
 		{"environment register -d new --query id -o tsv", "sky:2\n",
-			`note: version "1" of the folder is taken, or no whole number: the environment is registered as sky:2` + "\n"},
+			`note: version "1" of the folder is taken, or no whole number of up to 9 digits: the environment is registered as ` +
+				"sky:2\n"},
 		{"environment show sky --query version -o tsv", "2\n", ""},
 		{"environment list -n sky --query [].[id,version] -o tsv", "sky:1\t1\nsky:2\t2\n", ""},
 		{"environment list --query [1] -o yaml", "createdTime: TIME\nid: sky:2\nname: sky\n" +

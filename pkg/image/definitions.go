@@ -94,6 +94,8 @@ const (
 	definitionFile = types.MediaType("application/vnd.kubectl-aml.environment.file.v1")
 	// longestFile is the most that a file may have: they are written by people.
 	longestFile = 1 << 20
+	// mostFiles is more than any version of the plugin writes.
+	mostFiles = 16
 )
 
 // definitionRecord is what definitionKey holds.
@@ -127,8 +129,8 @@ func (d Definitions) catalogue(environment string) (catalogue, error) {
 }
 
 // Register keeps the files of an environment's folder as its next version: one more
-// than the highest there is, or wanted if that is a number that is free. files gives
-// them by name, once the version is known. Of any number that register at the same
+// than the highest there is, or wanted if that is a number up to HighestVersion that is
+// free. files gives them by name, once the version is known. Of any number that register at the same
 // time each gets a version of its own, as with Models.Register.
 func (d Definitions) Register(
 	ctx context.Context, environment string, wanted int, files func(version int) (map[string][]byte, error),
@@ -258,6 +260,9 @@ func readDefinition(manifest []byte) (Definition, error) {
 		m.ArtifactType != definitionArtifact || !modelName.MatchString(r.Name) {
 		return Definition{}, errors.New("it was not made by environment register")
 	}
+	if len(m.Layers) > mostFiles {
+		return Definition{}, errors.New("it has more files than environment register writes")
+	}
 	for _, l := range m.Layers {
 		if l.Size > longestFile || l.Annotations[fileTitle] == "" {
 			return Definition{}, errors.New("it has files that environment register does not write")
@@ -278,21 +283,31 @@ func (d Definitions) Files(ctx context.Context, definition Definition) (map[stri
 		if err != nil {
 			return nil, explain(err, "read", c.repo.Name())
 		}
-		if files[l.Annotations[fileTitle]], err = readAll(blob); err != nil {
+		text, err := readAll(blob)
+		switch {
+		case errors.As(err, new(*foreignError)):
+			return nil, fmt.Errorf("%s: %w", definition.URL, err)
+		case err != nil:
 			return nil, explain(err, "read", c.repo.Name())
 		}
+		files[l.Annotations[fileTitle]] = text
 	}
 	return files, nil
 }
 
-// readAll reads a blob, whose digest is checked meanwhile.
+// readAll reads a file, whose digest is checked meanwhile. What a manifest says of its
+// length is not believed.
 func readAll(blob v1.Layer) (text []byte, err error) {
 	stream, err := blob.Compressed()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stream.Close()) }()
-	return io.ReadAll(stream)
+	text, err = io.ReadAll(io.LimitReader(stream, longestFile+1))
+	if err == nil && len(text) > longestFile {
+		err = &foreignError{errors.New("a file has more than 1 MiB: it was not made by environment register")}
+	}
+	return text, err
 }
 
 // List returns the registered environments by name, and the versions of each by

@@ -20,7 +20,9 @@ import (
 	"oras.land/oras-go/v2/content/file"
 	"oras.land/oras-go/v2/registry/remote"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	v1remote "github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 )
 
 // folderOf are the files of an environment; the definition has the version.
@@ -81,12 +83,13 @@ func TestVersionsOfDefinitionsAreCounted(t *testing.T) {
 	t.Parallel()
 	reg, models, _ := shop(t)
 	d := Definitions(models)
-	for _, step := range []struct{ wanted, want int }{{0, 1}, {7, 7}, {0, 8}, {3, 3}, {7, 9}, {0, 10}} {
+	for _, step := range []struct{ wanted, want int }{{0, 1}, {7, 7}, {0, 8}, {3, 3}, {7, 9}, {0, 10},
+		{2020113001, 11}} {
 		made := must(d.Register(t.Context(), "sky", step.wanted, folderOf("sky")))
 		equal(t, fmt.Sprintf("wanted %d", step.wanted), made.Version, step.want)
 	}
 	define(t, d, "rain")
-	for name, want := range map[string]string{"": "[rain:1 sky:1 sky:3 sky:7 sky:8 sky:9 sky:10]", "rain": "[rain:1]", "hail": "[]"} {
+	for name, want := range map[string]string{"": "[rain:1 sky:1 sky:3 sky:7 sky:8 sky:9 sky:10 sky:11]", "rain": "[rain:1]", "hail": "[]"} {
 		ids := []string{}
 		for _, found := range must(d.List(t.Context(), name)) {
 			ids = append(ids, found.ID)
@@ -95,9 +98,14 @@ func TestVersionsOfDefinitionsAreCounted(t *testing.T) {
 	}
 	_, err := d.Find(t.Context(), "sky", 2)
 	equal(t, "a version", err, "environment sky:2 is not registered in "+reg.host+
-		"/ml: there are the versions 1, 3, 7, 8, 9, 10")
+		"/ml: there are the versions 1, 3, 7, 8, 9, 10, 11")
 	_, err = d.Find(t.Context(), "hail", 0)
 	equal(t, "a name", err, `no environment "hail" is registered in `+reg.host+"/ml")
+	must(d.Register(t.Context(), "last", HighestVersion, folderOf("last")))
+	_, err = d.Register(t.Context(), "last", 0, folderOf("last"))
+	equal(t, "the last", err, "cannot register last: version 999999999 is there, and none is above it: take another name, "+
+		"or a version that is free")
+	equal(t, "a free one", must(d.Register(t.Context(), "last", 3, folderOf("last"))).Version, 3)
 }
 
 func TestManyDefineAtOnce(t *testing.T) {
@@ -132,6 +140,23 @@ func TestDefinitionsAmongOthers(t *testing.T) {
 	equal(t, "a model", err, reg.host+"/ml/environments/sky:5 is no registered environment: it was not made by environment register")
 	equal(t, "list", len(must(d.List(t.Context(), "sky"))), 1)
 	equal(t, "the next", define(t, d, "sky").Version, 6)
+}
+
+// What a manifest says of the length of a file is not believed.
+func TestALongFileOfOthersIsNotRead(t *testing.T) {
+	t.Parallel()
+	_, models, _ := shop(t)
+	d := Definitions(models)
+	c := must(d.catalogue("sky"))
+	long := static.NewLayer(make([]byte, longestFile+1), definitionFile)
+	must(0, v1remote.WriteLayer(c.repo, long))
+	a := must(newArtifact(definitionArtifact, []byte(emptyContent), emptyConfig, []v1.Descriptor{{MediaType: definitionFile,
+		Size: 1, Digest: must(long.Digest()), Annotations: map[string]string{fileTitle: "BaseDockerfile"}}},
+		map[string]string{definitionKey: `{"name": "sky", "version": 1}`}))
+	must(c.putAlone(t.Context(), "1", a))
+	found := must(d.Find(t.Context(), "sky", 1))
+	_, err := d.Files(t.Context(), found)
+	equal(t, "a long file", err, found.URL+": a file has more than 1 MiB: it was not made by environment register")
 }
 
 func TestWhatIsRefusedOfDefinitions(t *testing.T) {

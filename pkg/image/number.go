@@ -20,6 +20,9 @@ const (
 	claimRounds = 100
 )
 
+// HighestVersion is the highest number that anything is registered with.
+const HighestVersion = 999_999_999
+
 var versionTag = regexp.MustCompile(`^[1-9][0-9]{0,8}$`)
 
 // numbers are the versions of what a store has, and the claims to others, as the
@@ -56,7 +59,7 @@ func (n numbers) next() int {
 
 // free is wanted if nobody has that number or may get it, else next.
 func (n numbers) free(wanted int) int {
-	if wanted < 1 || slices.Contains(n.versions, wanted) || n.wanted(wanted, "") {
+	if wanted < 1 || wanted > HighestVersion || slices.Contains(n.versions, wanted) || n.wanted(wanted, "") {
 		return n.next()
 	}
 	return wanted
@@ -93,6 +96,11 @@ func (s store) claimNumber(ctx context.Context, wanted int) (
 	}
 	number = seen.free(wanted)
 	for range claimRounds {
+		if number > HighestVersion {
+			release(context.WithoutCancel(ctx))
+			return 0, nil, fmt.Errorf("cannot %s: version %d is there, and none is above it: take another name, or a version "+
+				"that is free", s.doing, HighestVersion)
+		}
 		mine := claim{of: strconv.Itoa(number), owner: owner}
 		made = append(made, mine)
 		next, err := s.tryNumber(ctx, number, mine)
