@@ -19,11 +19,29 @@ const (
 
 // ReadEnvironmentDirectory reads an environment in its folder form, as Azure ML
 // saved it: azureml_environment.json, which has to be there and is JSON, and
-// conda_dependencies.yml and BaseDockerfile, which go before what it says. dir
-// is the name of the folder in findings. When the findings have an error, the
-// environment holds what could be read and is not fit for use.
+// conda_dependencies.yml and BaseDockerfile, which go before what it says. Each has
+// 1 MiB at most. dir is the name of the folder in findings. When the findings have
+// an error, the environment holds what could be read and is not fit for use.
 func ReadEnvironmentDirectory(dir string, folder fs.FS) (Environment, Findings) {
-	return readEnvironmentFolder(dir, func(name string) ([]byte, error) { return fs.ReadFile(folder, name) })
+	return readEnvironmentFolder(dir, func(name string) ([]byte, error) { return readText(folder, name) })
+}
+
+// longestText is the most that one of the files may have: they are written by people.
+const longestText = 1 << 20
+
+// readText reads a file of the folder. It refuses a pipe, which may never end, and
+// what is longer than people write.
+func readText(folder fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(folder, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("it is no file")}
+	case info.Size() > longestText:
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("it has more than 1 MiB")}
+	}
+	return fs.ReadFile(folder, name)
 }
 
 func readEnvironmentFolder(dir string, readFile func(name string) ([]byte, error)) (Environment, Findings) {

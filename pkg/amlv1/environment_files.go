@@ -17,11 +17,11 @@ import (
 type EnvironmentFiles map[string][]byte
 
 // OpenEnvironmentDirectory reads the files of an environment's folder, those that
-// are there. What is in them, Environment tells.
+// are there, as ReadEnvironmentDirectory does. What is in them, Environment tells.
 func OpenEnvironmentDirectory(folder fs.FS) (EnvironmentFiles, error) {
 	files := EnvironmentFiles{}
 	for _, name := range EnvironmentFileNames() {
-		text, err := fs.ReadFile(folder, name)
+		text, err := readText(folder, name)
 		switch {
 		case err == nil:
 			files[name] = text
@@ -54,12 +54,15 @@ func (f EnvironmentFiles) Versioned(version string) (EnvironmentFiles, error) {
 		return nil, err
 	}
 	definition["version"] = version
-	text, err := json.MarshalIndent(definition, "", "    ")
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // people go on with the text
+	encoder.SetIndent("", "    ")
+	if err := encoder.Encode(definition); err != nil {
 		return nil, err
 	}
 	out := maps.Clone(f)
-	out[definitionFile] = append(text, '\n')
+	out[definitionFile] = text.Bytes()
 	return out, nil
 }
 
@@ -70,6 +73,9 @@ func (f EnvironmentFiles) Definition() (map[string]any, error) {
 	var definition map[string]any
 	if err := decoder.Decode(&definition); err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", definitionFile, err)
+	}
+	if definition == nil {
+		return nil, fmt.Errorf("%s cannot be read: it is null, and no object", definitionFile)
 	}
 	return definition, nil
 }

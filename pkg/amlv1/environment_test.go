@@ -106,6 +106,23 @@ func TestReadEnvironmentDirectoryThatIsLocked(t *testing.T) {
 		"env/azureml_environment.json"+rest+"env/conda_dependencies.yml"+rest+"env/BaseDockerfile"+rest)
 }
 
+// What is no file, such as a pipe, is not waited for, and no more is read than people write.
+func TestReadEnvironmentDirectoryWithoutFiles(t *testing.T) {
+	t.Parallel()
+	files := folder(map[string]string{definitionFile: "{}", condaFile: strings.Repeat("#", longestText+1)})
+	files[dockerfile] = &fstest.MapFile{Mode: fs.ModeNamedPipe}
+	_, findings := ReadEnvironmentDirectory("env", files)
+	for _, want := range []string{"env/conda_dependencies.yml: cannot be read (it has more than 1 MiB): write a file that " +
+		"can be read\n", "env/BaseDockerfile: cannot be read (it is no file): write a file that can be read\n"} {
+		if !strings.Contains(told(findings), want) {
+			t.Errorf("does not say %q:\n%s", want, told(findings))
+		}
+	}
+	if read, err := OpenEnvironmentDirectory(files); err == nil || !strings.Contains(err.Error(), condaFile+": it has more") {
+		t.Errorf("read %d files: %v", len(read), err)
+	}
+}
+
 func TestUseEnvironment(t *testing.T) {
 	t.Parallel()
 	given := Environment{Docker: Docker{BaseImage: "given"}}
@@ -156,7 +173,7 @@ func TestARegisteredEnvironmentIsUsed(t *testing.T) {
 func TestEnvironmentFiles(t *testing.T) {
 	t.Parallel()
 	files, err := OpenEnvironmentDirectory(folder(map[string]string{"score.py": "", condaFile: "dependencies: [python=3.8]\n",
-		definitionFile: `{"name": "env", "version": 2, "shm": 1.50, "docker": {"baseImage": "x"}}`, dockerfile: " \n"}))
+		definitionFile: `{"name": "env", "version": 2, "shm": 1.50, "docker": {"baseImage": "x"}, "a": "<&>"}`, dockerfile: " \n"}))
 	if err != nil || len(files) != 3 {
 		t.Fatal(files, err)
 	}
@@ -164,7 +181,7 @@ func TestEnvironmentFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "definition", string(files[definitionFile]), "{\n    \"docker\": {\n        \"baseImage\": \"x\"\n    },\n"+
+	expect(t, "definition", string(files[definitionFile]), "{\n    \"a\": \"<&>\",\n    \"docker\": {\n        \"baseImage\": \"x\"\n    },\n"+
 		"    \"name\": \"env\",\n    \"shm\": 1.50,\n    \"version\": \"7\"\n}\n")
 	e, findings := files.Environment("env:7")
 	if err := findings.Err(); err != nil {
@@ -179,6 +196,12 @@ func TestEnvironmentFiles(t *testing.T) {
 	_, err = OpenEnvironmentDirectory(locked{})
 	if err == nil || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("a locked folder: %v", err)
+	}
+	for text, want := range map[string]string{"null": "it is null, and no object", "[]": "cannot unmarshal array"} {
+		_, err = EnvironmentFiles{definitionFile: []byte(text)}.Versioned("7")
+		if err == nil || !strings.Contains(err.Error(), definitionFile+" cannot be read: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("a definition %s: %v", text, err)
+		}
 	}
 	_, findings = EnvironmentFiles{}.Environment("env:7")
 	expect(t, "no files", told(findings), "env:7/azureml_environment.json: does not exist: give the folder that has it, as Azure ML saved it\n")

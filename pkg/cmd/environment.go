@@ -196,7 +196,8 @@ func (e *environmentCommand) register(ctx context.Context, folder string) error 
 func (e *environmentCommand) readFolder(folder string) (amlv1.EnvironmentFiles, amlv1.Environment, error) {
 	files, err := amlv1.OpenEnvironmentDirectory(os.DirFS(e.options.path(folder)))
 	if err != nil {
-		return nil, amlv1.Environment{}, fmt.Errorf("the folder of the environment cannot be read: %w", err)
+		return nil, amlv1.Environment{}, fmt.Errorf("the folder of the environment cannot be read: %w: "+
+			"put a file there that can be read", err)
 	}
 	read, findings := files.Environment(folder)
 	if findings.Err() == nil {
