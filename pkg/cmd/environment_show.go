@@ -144,12 +144,14 @@ func withEnvironmentAdvice(err error) error {
 }
 
 // writeEnvironment writes the files of an environment into a folder. Those of
-// another that are there are replaced, all of them, if overwrite is set.
+// another that are there are replaced, all of them, if overwrite is set. The
+// definition goes first and comes last: a folder that is not complete has none, and
+// nobody takes it for one.
 func writeEnvironment(folder string, files amlv1.EnvironmentFiles, overwrite bool) error {
 	var written []newFile
 	for _, name := range amlv1.EnvironmentFileNames() {
 		if text, ok := files[name]; ok {
-			written = append(written, newFile{name: name, text: text})
+			written = append([]newFile{{name: name, text: text}}, written...)
 		}
 		if !overwrite {
 			continue

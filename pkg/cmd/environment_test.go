@@ -205,3 +205,20 @@ func TestWithoutARegistryEnvironmentsAreInAFolder(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", r.code, r.out, r.err)
 	}
 }
+
+// A folder that could not be written as a whole has no definition, and is refused by
+// all who read it.
+func TestAnIncompleteFolderIsNoEnvironment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.define("sky")
+	w.folder("old", "azureml_environment.json", `{"name": "old"}`)
+	w.folder("old/conda_dependencies.yml", "more", "what --overwrite does not remove")
+	r := w.run("environment", "download", "sky", "-d", "old", "--overwrite")
+	if r.code != 1 || !strings.Contains(r.err, "conda_dependencies.yml") {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "old/azureml_environment.json")); !os.IsNotExist(err) {
+		t.Errorf("it has a definition: %v", err)
+	}
+}
