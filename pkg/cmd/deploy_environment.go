@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 
@@ -51,6 +52,9 @@ func (o *options) environment(
 	case found.Err() != nil || e == environmentFlags{}:
 		return found
 	case e.directory != "":
+		if e.name+e.version != "" {
+			o.tell("note: --environment-directory goes before --environment-name and --environment-version")
+		}
 		read, findings := amlv1.ReadEnvironmentDirectory(e.directory, os.DirFS(o.path(e.directory)))
 		return slices.Concat(found, findings, config.UseEnvironment(read))
 	case referenced || config.Environment != nil:
@@ -64,7 +68,8 @@ func (o *options) environment(
 }
 
 // registeredEnvironment gives the config the environment of a name and version. An
-// image that stands for it needs none, but its variables are set if it is there.
+// image or a folder that stands for it needs none, but it is taken if it is there: an
+// image gets its variables. So a registry that does not answer is no reason to go on.
 func (o *options) registeredEnvironment(
 	ctx context.Context, config *amlv1.InferenceConfig, f *sourceFlags, name, version string, found amlv1.Findings,
 ) amlv1.Findings {
@@ -74,21 +79,37 @@ func (o *options) registeredEnvironment(
 		return config.UseRegistered(nil, found)
 	}
 	read, told, err := o.readRegistered(ctx, f, name, version)
-	switch stand := cmp.Or(f.image, f.environmentImage); {
+	stand := cmp.Or(f.image, f.environmentImage)
+	switch absent := !unanswered(err); {
 	case err == nil:
 		found = config.UseRegistered(&read, found)
 		return append(found, told...)
-	case stand != "":
+	case absent && stand != "":
 		o.tell("note: %v: image %s is used", err, stand)
 		return config.UseRegistered(nil, found)
+	case absent && f.environment.directory != "":
+		o.tell("note: %v: folder %s is used", err, f.environment.directory)
+		return config.UseRegistered(nil, found)
 	}
-	err = fmt.Errorf("%w: register it with kubectl aml environment register, give its folder with "+
-		"--environment-directory, or an image that has everything with --environment-image", err)
+	if errors.As(err, new(*image.NoEnvironmentError)) {
+		err = fmt.Errorf("%w: register it with kubectl aml environment register, give its folder with "+
+			"--environment-directory, or an image that has everything with --environment-image", err)
+	}
 	if _, _, file := config.Reference(); file {
 		wrong := config.Places().Finding("environment", err.Error())
 		return append(config.UseRegistered(nil, found), wrong)
 	}
 	return append(found, amlv1.Finding{Field: "--environment-name", Message: err.Error()})
+}
+
+// unanswered tells of an error that leaves open whether an environment is there. Some
+// registries answer that somebody has no right to what is not there.
+func unanswered(err error) bool {
+	var told *image.RegistryError
+	if errors.As(err, &told) {
+		return told.Status != http.StatusUnauthorized && told.Status != http.StatusForbidden
+	}
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // readRegistered looks for an environment in the registry and then in the global

@@ -4,10 +4,13 @@
 package cmd_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -220,5 +223,60 @@ func TestAnIncompleteFolderIsNoEnvironment(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(w.dir, "old/azureml_environment.json")); !os.IsNotExist(err) {
 		t.Errorf("it has a definition: %v", err)
+	}
+}
+
+// What stands for an environment does so where there is none, and not where nobody
+// knows: it would be without its variables.
+func TestAnEnvironmentThatIsNotThereIsStoodFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.define("sky")
+	w.write("sky.json", `{"entryScript": "score.py", "environment": {"name": "sky", "version": "1"}}`)
+	w.write("rain.json", `{"entryScript": "score.py", "environment": {"name": "rain", "version": "3"}}`)
+	w.folder("folder", "azureml_environment.json", `{"environmentVariables": {"LEVEL": "of the folder"}, "docker": {
+		"baseImage": "`+w.registry+`/environment:1"}, "python": {"userManagedDependencies": true}}`)
+	ready := w.env["AML_ENVIRONMENT_IMAGE"]
+	delete(w.env, "AML_ENVIRONMENT_IMAGE")
+	var status atomic.Int32
+	status.Store(http.StatusBadRequest)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(status.Load()))
+	}))
+	t.Cleanup(server.Close)
+	registry := strings.TrimPrefix(server.URL, "http://")
+	validate := func(args ...string) said {
+		return w.run(append([]string{"validate", "--inference-config"}, args...)...)
+	}
+	const nowhere = `note: no environment "rain" is registered in REGISTRY: `
+	for _, c := range []struct {
+		args string
+		said string
+	}{
+		{"rain.json --environment-directory folder", nowhere + "folder folder is used\n"},
+		{"rain.json --environment-image " + ready, nowhere + "image REGISTRY/environment:1 is used\n"},
+		{"sky.json --environment-directory folder", "goes before the environment given as a flag"},
+		{"sky.json --environment-directory folder -e rain", "--environment-directory goes before --environment-name"},
+	} {
+		if r := validate(strings.Fields(c.args)...); r.code != 0 || !strings.Contains(w.plain(r.out+r.err), c.said) {
+			t.Errorf("%s: exit code %d\n%s%s\nwant\n%s", c.args, r.code, r.out, r.err, c.said)
+		}
+	}
+	w.fine(w.run("deploy", "sky", "--wait=false", "--inference-config", "rain.json", "--environment-directory", "folder"))
+	if values := w.values("sky"); !strings.Contains(values, "LEVEL: of the folder") {
+		t.Errorf("without its variables:\n%s", values)
+	}
+	deploy := func() said {
+		return w.run("deploy", "iris", "--dry-run", "client", "--registry", registry, "--inference-config", "sky.json",
+			"--environment-image", ready)
+	}
+	r := deploy()
+	if want := "environment: cannot read " + registry + "/environments/sky:1: "; r.code != 1 || !strings.Contains(r.err, want) ||
+		strings.Contains(r.err, "register it") {
+		t.Errorf("no answer: exit code %d: %s", r.code, r.err)
+	}
+	status.Store(http.StatusForbidden)
+	if r = deploy(); !strings.Contains(w.plain(r.err), ": image REGISTRY/environment:1 is used\n") {
+		t.Errorf("no right: exit code %d: %s", r.code, r.err)
 	}
 }
