@@ -22,7 +22,8 @@ var (
 	condaArchive = regexp.MustCompile(`^(?:https?|file|s3|oci)://\S+\.(?:conda|tar\.bz2)(?:#[0-9a-f]+)?$`)
 )
 
-const condaBound = `(?:==|!=|>=|<=|~=|[=<>])?[A-Za-z0-9*][A-Za-z0-9_.*+!-]*`
+// condaBound has an ! only behind an epoch: elsewhere it is that of a !=.
+const condaBound = `(?:==|!=|>=|<=|~=|[=<>])?(?:[0-9]+!)?[A-Za-z0-9*][A-Za-z0-9_.*+-]*`
 
 // parseConda reads a package of a conda file
 // (https://docs.conda.io/projects/conda/en/stable/user-guide/concepts/pkg-specs.html)

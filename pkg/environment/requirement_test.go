@@ -115,6 +115,7 @@ func TestParseConda(t *testing.T) {
 		"no version":                 {"a=", "", none},
 		"three ===":                  {"a===1", "", none},
 		"bounds without a comma":     {"a >=1 <2", "", none},
+		"no comma before !=":         {"a >=1 !=2", "", none},
 		"a bound at the end":         {"a>=1,", "", none},
 		"too many words":             {"a 1 b c", "", none},
 		"no end of the brackets":     {"a[version='1'", "", none},
