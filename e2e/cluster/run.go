@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,8 +75,9 @@ func (r *Run) End() error {
 }
 
 // runsFolder has a folder for each run, in which the run's process has locked a file.
+// It is that of all clusters: they share the engine.
 func (s *session) runsFolder() string {
-	return filepath.Join(s.folder(), "runs")
+	return filepath.Join(s.opts.CacheDir, "runs")
 }
 
 func lockOf(run string) string {
@@ -96,6 +98,9 @@ func underWay(folder string) (runs, error) {
 	for _, run := range folders {
 		lock := flock.New(lockOf(run))
 		free, err := lock.TryLock()
+		if errors.Is(err, fs.ErrNotExist) { // it ends just now
+			continue
+		}
 		if err == nil && free {
 			err = os.RemoveAll(run)
 		}

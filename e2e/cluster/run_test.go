@@ -52,6 +52,17 @@ func TestRunsAreUnderWayWhileTheyHoldTheirLock(t *testing.T) {
 	}
 }
 
+// A run that ends beside another that begins has no folder any more, but is seen.
+func TestARunWithoutAFolderIsNotUnderWay(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Symlink(filepath.Join(folder, "gone"), filepath.Join(folder, overRun)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := underWay(folder); err != nil || len(got) > 0 {
+		t.Errorf("under way are %v, %v", got, err)
+	}
+}
+
 func TestARunIsOverIfItIsNotUnderWay(t *testing.T) {
 	for name, want := range map[string]bool{
 		thisRun: false, otherRun: false, overRun: true, "": false, "run-cccccccc0": false, "aml": false, "run-": false,
