@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // What EnvoyGateway installs: a controller and its proxies in GatewayNamespace,
@@ -59,8 +60,8 @@ func EnvoyGateway(ctx context.Context, opts Options) (remove func(context.Contex
 		return nil, err
 	}
 	remove = func(ctx context.Context) error {
-		if stays {
-			return nil
+		if of, err := c.gatewayRun(ctx); err != nil || stays || of != opts.Run {
+			return err
 		}
 		return c.removeGateway(ctx, manifest, string(crds))
 	}
@@ -70,10 +71,10 @@ func EnvoyGateway(ctx context.Context, opts Options) (remove func(context.Contex
 }
 
 // gatewayStays tells whether the gateway is not for a run. If it is, its namespace is
-// that run's before anything is in it.
+// that run's before anything is in it; if it is not, that is no run's any more.
 func (c *Cluster) gatewayStays(ctx context.Context, run string) (bool, error) {
 	if run == "" {
-		return true, nil
+		return true, c.keepGateway(ctx)
 	}
 	_, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: GatewayNamespace, Labels: map[string]string{RunLabel: run}}}, metav1.CreateOptions{})
@@ -81,6 +82,29 @@ func (c *Cluster) gatewayStays(ctx context.Context, run string) (bool, error) {
 		return true, nil
 	}
 	return false, err
+}
+
+// keepGateway takes the gateway, if it is there, from the run that it was put in for.
+func (c *Cluster) keepGateway(ctx context.Context) error {
+	const noRun = `{"metadata":{"labels":{"` + RunLabel + `":null}}}`
+	_, err := c.client.CoreV1().Namespaces().Patch(ctx, GatewayNamespace, types.MergePatchType, []byte(noRun),
+		metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// gatewayRun is the run that the gateway was put in for; "" if it is not there, or stays.
+func (c *Cluster) gatewayRun(ctx context.Context) (string, error) {
+	namespace, err := c.client.CoreV1().Namespaces().Get(ctx, GatewayNamespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return namespace.Labels[RunLabel], nil
 }
 
 func (c *Cluster) installGateway(ctx context.Context, manifest, crds string) error {

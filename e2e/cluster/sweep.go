@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -70,11 +69,8 @@ func (s *session) sweepObjects(ctx context.Context, c *Cluster, others runs) err
 
 // sweepGateway takes out Envoy Gateway if it was put in for a run that is over.
 func (s *session) sweepGateway(ctx context.Context, c *Cluster, others runs) error {
-	namespace, err := c.client.CoreV1().Namespaces().Get(ctx, GatewayNamespace, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil || !others.over(namespace.Labels[RunLabel]) {
+	run, err := c.gatewayRun(ctx)
+	if err != nil || !others.over(run) {
 		return err
 	}
 	manifest, err := s.gatewayManifest(ctx)
