@@ -37,8 +37,9 @@ find . -ignore_readdir_race -path '*/_manifests/tags/*/current/link' -mmin +1440
 )
 
 // sweepRegistry deletes the images of runs that are over, and those of the cluster's
-// own that were replaced and that nothing in the cluster names. The layers that then
-// belong to no image go when nobody pushes. All other images stay.
+// own that were replaced and that nothing in the cluster names, unless another run is
+// under way, which may name them. The layers that then belong to no image go when
+// nobody pushes. All other images stay.
 func (s *session) sweepRegistry(ctx context.Context, c *Cluster, others runs) (gone, error) {
 	g := gone{runs: others, images: map[string]bool{}}
 	found, err := s.onDisk(ctx, lookForImages)
@@ -50,6 +51,9 @@ func (s *session) sweepRegistry(ctx context.Context, c *Cluster, others runs) (g
 		return g, err
 	}
 	folders, tags := toDelete(found, others, own)
+	if len(others) > 0 {
+		tags = nil
+	}
 	if len(folders)+len(tags) > 0 {
 		// The next run knows of it if this one is cut off.
 		if err := os.WriteFile(s.garbage(), nil, 0o600); err != nil {
@@ -262,14 +266,13 @@ func (s *session) collectNow(ctx context.Context, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.docker.Do(ctx, "stop", s.registryName()); err != nil {
-		return err
+	if _, err = s.docker.Do(ctx, "stop", s.registryName()); err == nil {
+		// Untagged images are no garbage: endpoints name theirs by digest.
+		_, err = s.docker.Do(ctx, "run", "--rm", "--name", s.collectorName(), "--network", "none",
+			"--volumes-from", s.registryName(), "--entrypoint", "registry", from,
+			"garbage-collect", "--quiet", "/etc/distribution/config.yml")
 	}
-	// Untagged images are no garbage: endpoints name theirs by digest.
-	_, err = s.docker.Do(ctx, "run", "--rm", "--name", s.collectorName(), "--network", "none",
-		"--volumes-from", s.registryName(), "--entrypoint", "registry", from,
-		"garbage-collect", "--quiet", "/etc/distribution/config.yml")
-	// Also if ctx has ended: it may still be at work.
+	// Also if ctx has ended: the engine may still be at work, and stop the registry.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 	defer cancel()
 	return errors.Join(err, s.removeContainer(ctx, s.collectorName()), s.startAgain(ctx))
