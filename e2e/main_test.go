@@ -14,8 +14,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -56,7 +58,7 @@ func runSuite(ctx context.Context, m *testing.M) (int, error) {
 			return 1, fmt.Errorf("%s is not set: run make e2e, or eval \"$(go run ./hack/cluster up)\"", name)
 		}
 	}
-	run, err := cluster.Begin(ctx, cluster.Options{Progress: os.Stderr})
+	run, err := begin(ctx)
 	if err != nil {
 		return 1, err
 	}
@@ -69,6 +71,14 @@ func runSuite(ctx context.Context, m *testing.M) (int, error) {
 		return max(code, 1), err
 	}
 	return code, nil
+}
+
+// begin begins a run. Who interrupts it meanwhile is not left with a registry that
+// was stopped to give room back.
+func begin(ctx context.Context) (*cluster.Run, error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return cluster.Begin(ctx, cluster.Options{Progress: os.Stderr})
 }
 
 // prepare builds what the tests run, and sets what they are told. Their files, too,

@@ -107,7 +107,11 @@ func Up(ctx context.Context, opts Options) (*Cluster, error) {
 	if c.Images, err = s.images(ctx); err != nil || !s.pushed {
 		return c, err
 	}
-	return c, s.sweep(ctx, c)
+	others, err := underWay(s.runsFolder())
+	if err != nil {
+		return c, err
+	}
+	return c, s.sweepImages(ctx, c, others)
 }
 
 // Prepare does what of Up needs no nodes: it starts the registry, and makes sure

@@ -13,9 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// sweep takes away what is left of runs that are over: objects of the cluster, then
-// what the nodes, the engine and the registry have of them; and images of ours that
-// newer ones have replaced.
+// sweep takes away what is left of runs that are over: objects of the cluster and
+// containers, which the next run needs the room of, then images. See sweepImages.
 func (s *session) sweep(ctx context.Context, c *Cluster) error {
 	others, err := underWay(s.runsFolder())
 	if err != nil {
@@ -27,14 +26,22 @@ func (s *session) sweep(ctx context.Context, c *Cluster) error {
 	if err := s.sweepContainers(ctx, others); err != nil {
 		return err
 	}
+	return s.sweepImages(ctx, c, others)
+}
+
+// sweepImages takes away the images of runs that are over from the registry, the
+// engine and the nodes, and images of ours that newer ones have replaced. One that
+// stays only takes room: that is told of, and left to the next sweep.
+func (s *session) sweepImages(ctx context.Context, c *Cluster, others runs) error {
 	gone, err := s.sweepRegistry(ctx, c, others)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(s.sweepEngine(ctx, gone), s.sweepNodes(ctx, c, gone))
 	}
-	if err := s.sweepEngine(ctx, gone); err != nil {
-		return err
+	if err == nil || ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return s.sweepNodes(ctx, c, gone)
+	s.store.Say("warning: images that nothing needs take room until another run begins: %v", err)
+	return s.registry(ctx) // it may be stopped
 }
 
 // sweepObjects deletes the objects of runs that are over, and waits until they are
