@@ -63,7 +63,7 @@ func TestComputeKindComesAndGoes(t *testing.T) {
 
 // spareName is the compute's. In lower case, as kind wants it, it is the run's: so the
 // next run removes its nodes if this one is killed.
-func spareName() string { return "R" + strings.TrimPrefix(os.Getenv(runVar), "r") }
+func spareName() string { return "A" + strings.TrimPrefix(os.Getenv(runVar), "a") }
 
 // cutOff runs the plugin and kills it when there is a node.
 func (s *space) cutOff(args []string) {

@@ -26,7 +26,7 @@ import (
 func TestAKilledRunLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	killed := "run-" + strings.ToLower(rand.Text()[:8])
+	killed := "aml-run-" + strings.ToLower(rand.Text()[:8])
 	namespace, err := s.admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		GenerateName: spacePrefix, Labels: map[string]string{cluster.RunLabel: killed}}}, metav1.CreateOptions{})
 	must(t, err)

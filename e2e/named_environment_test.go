@@ -18,7 +18,7 @@ import (
 func TestAnEnvironmentIsKnownByItsName(t *testing.T) {
 	t.Parallel()
 	s, dir := newSpace(t), t.TempDir()
-	s.env = append(s.env, registryVar+"="+os.Getenv(registryVar)+"/e2e/"+s.namespace, environmentVar+"=")
+	s.env = append(s.env, registryVar+"="+os.Getenv(registryVar)+"/"+s.namespace, environmentVar+"=")
 	for file, text := range map[string]string{
 		"sky/azureml_environment.json": fmt.Sprintf(`{"name": "sky", "version": "7", "environmentVariables": {"LEVEL": "high"},
 			"docker": {"baseImage": %q}, "python": {"userManagedDependencies": true}}`, os.Getenv(environmentVar)),

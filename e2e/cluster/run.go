@@ -22,6 +22,9 @@ import (
 // with the name of the run.
 const RunLabel = "kubectl-aml/run"
 
+// runPrefix begins the name of each run.
+const runPrefix = "aml-run-"
+
 // runsPath is where in the registry the runs put images, each below its name.
 const runsPath = "e2e"
 
@@ -56,7 +59,7 @@ func Begin(ctx context.Context, opts Options) (*Run, error) {
 	if err := s.sweep(ctx, c); err != nil {
 		return nil, err
 	}
-	name := "run-" + strings.ToLower(rand.Text()[:8])
+	name := runPrefix + strings.ToLower(rand.Text()[:8])
 	r := &Run{Name: name, Registry: s.registryHost() + "/" + runsPath + "/" + name,
 		Folder: filepath.Join(s.runsFolder(), name)}
 	if err := os.MkdirAll(r.Folder, 0o755); err != nil {
@@ -90,7 +93,7 @@ type runs []string
 // underWay are the runs that have a folder there and the lock of it. The folders of
 // others are removed.
 func underWay(folder string) (runs, error) {
-	folders, err := filepath.Glob(filepath.Join(folder, "run-*"))
+	folders, err := filepath.Glob(filepath.Join(folder, runPrefix+"*"))
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +119,7 @@ func underWay(folder string) (runs, error) {
 
 // over tells whether a name is that of a run that is not under way.
 func (r runs) over(name string) bool {
-	return !slices.Contains(r, name) && regexp.MustCompile(`^run-[a-z2-7]{8}$`).MatchString(name)
+	return !slices.Contains(r, name) && regexp.MustCompile("^"+runPrefix+"[a-z2-7]{8}$").MatchString(name)
 }
 
 // selector is what Kubernetes selects the objects of other runs by.

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	thisRun  = "run-aaaaaaaa"
-	otherRun = "run-bbbbbbbb"
-	overRun  = "run-cccccccc"
+	thisRun  = "aml-run-aaaaaaaa"
+	otherRun = "aml-run-bbbbbbbb"
+	overRun  = "aml-run-cccccccc"
 )
 
 func TestRunsAreUnderWayWhileTheyHoldTheirLock(t *testing.T) {
@@ -65,7 +65,7 @@ func TestARunWithoutAFolderIsNotUnderWay(t *testing.T) {
 
 func TestARunIsOverIfItIsNotUnderWay(t *testing.T) {
 	for name, want := range map[string]bool{
-		thisRun: false, otherRun: false, overRun: true, "": false, "run-cccccccc0": false, "aml": false, "run-": false,
+		thisRun: false, otherRun: false, overRun: true, "": false, "aml-run-cccccccc0": false, "aml": false, "aml-run-": false, "run-training": false,
 	} {
 		if got := (runs{thisRun, otherRun}).over(name); got != want {
 			t.Errorf("%q is over: %v", name, got)
@@ -74,7 +74,7 @@ func TestARunIsOverIfItIsNotUnderWay(t *testing.T) {
 	if got := (runs{}).selector(); got != "kubectl-aml/run" {
 		t.Errorf("selected by %s", got)
 	}
-	if got := (runs{thisRun, otherRun}).selector(); got != "kubectl-aml/run,kubectl-aml/run notin (run-aaaaaaaa,run-bbbbbbbb)" {
+	if got := (runs{thisRun, otherRun}).selector(); got != "kubectl-aml/run,kubectl-aml/run notin (aml-run-aaaaaaaa,aml-run-bbbbbbbb)" {
 		t.Errorf("selected by %s", got)
 	}
 }

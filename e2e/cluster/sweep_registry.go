@@ -30,7 +30,7 @@ import (
 // What is asked of the registry's disk.
 const (
 	// lookForImages prints the runs that have images, and the tags older than a day.
-	lookForImages = `for run in ` + runsPath + `/run-*; do [ ! -d "$run" ] || echo "$run"; done
+	lookForImages = `for run in ` + runsPath + `/` + runPrefix + `*; do [ ! -d "$run" ] || echo "$run"; done
 find . -ignore_readdir_race -path '*/_manifests/tags/*/current/link' -mmin +1440`
 	// lookForWriters prints a file that was written a moment ago.
 	lookForWriters = `find . -ignore_readdir_race -type f -newermt '15 seconds ago' -print -quit`

@@ -20,19 +20,19 @@ import (
 // Of the registry's repositories only those of runs that are over go, and of the
 // cluster's own images only what newer ones have replaced.
 func TestToDelete(t *testing.T) {
-	const found = `e2e/run-aaaaaaaa
-e2e/run-cccccccc
+	const found = `e2e/aml-run-aaaaaaaa
+e2e/aml-run-cccccccc
 ./aml/router/_manifests/tags/now/current/link
 ./aml/router/_manifests/tags/before/current/link
 ./kube-proxy/_manifests/tags/v1.37.0/current/link
 ./kube-proxy/_manifests/tags/before/current/link
 ./diabetes/_manifests/tags/before/current/link
 ./environments/_manifests/tags/before/current/link
-./e2e/run-cccccccc/models/m/_manifests/tags/1/current/link
+./e2e/aml-run-cccccccc/models/m/_manifests/tags/1/current/link
 `
 	own := []recipe.Image{{Repository: "aml/router", Key: "now"}, {Repository: "kube-proxy", Key: "now", Tag: "v1.37.0"}}
 	folders, tags := toDelete(found, runs{thisRun}, own)
-	if !slices.Equal(folders, []string{"e2e/run-cccccccc"}) || !slices.Equal(tags, []string{"aml/router:before", "kube-proxy:before"}) {
+	if !slices.Equal(folders, []string{"e2e/aml-run-cccccccc"}) || !slices.Equal(tags, []string{"aml/router:before", "kube-proxy:before"}) {
 		t.Errorf("to delete are %v and %v", folders, tags)
 	}
 	if folders, tags = toDelete("", nil, own); len(folders)+len(tags) > 0 {
@@ -46,10 +46,10 @@ func TestGoneFrom(t *testing.T) {
 	const list = `REF TYPE DIGEST SIZE PLATFORMS LABELS
 localhost:5001/aml/router@sha256:1 t sha256:1 s p l
 localhost:5001/aml/router@sha256:2 t sha256:2 s p l
-localhost:5001/e2e/run-aaaaaaaa/echo@sha256:3 t sha256:3 s p l
-localhost:5001/e2e/run-cccccccc/echo@sha256:3 t sha256:3 s p l
-localhost:5001/e2e/run-cccccccc/echo@sha256:4 t sha256:4 s p l
-127.0.0.1:33651/e2e/run-cccccccc/e2e-x/echo@sha256:5 t sha256:5 s p l
+localhost:5001/e2e/aml-run-aaaaaaaa/echo@sha256:3 t sha256:3 s p l
+localhost:5001/e2e/aml-run-cccccccc/echo@sha256:3 t sha256:3 s p l
+localhost:5001/e2e/aml-run-cccccccc/echo@sha256:4 t sha256:4 s p l
+127.0.0.1:33651/e2e/aml-run-cccccccc/e2e-x/echo@sha256:5 t sha256:5 s p l
 localhost:5001/diabetes@sha256:6 t sha256:6 s p l
 sha256:c1 t sha256:1 s p l
 sha256:c2 t sha256:2 s p l
@@ -59,8 +59,8 @@ sha256:c5 t sha256:5 s p l
 sha256:c6 t sha256:6 s p l
 `
 	g := gone{runs: runs{thisRun}, images: map[string]bool{"localhost:5001/aml/router@sha256:2": true}}
-	want := []string{"localhost:5001/aml/router@sha256:2", "localhost:5001/e2e/run-cccccccc/echo@sha256:3",
-		"localhost:5001/e2e/run-cccccccc/echo@sha256:4", "127.0.0.1:33651/e2e/run-cccccccc/e2e-x/echo@sha256:5",
+	want := []string{"localhost:5001/aml/router@sha256:2", "localhost:5001/e2e/aml-run-cccccccc/echo@sha256:3",
+		"localhost:5001/e2e/aml-run-cccccccc/echo@sha256:4", "127.0.0.1:33651/e2e/aml-run-cccccccc/e2e-x/echo@sha256:5",
 		"sha256:c2", "sha256:c4", "sha256:c5"}
 	if got := goneFrom(list, g); !slices.Equal(got, want) {
 		t.Errorf("gone are\n%q\nwant\n%q", got, want)
