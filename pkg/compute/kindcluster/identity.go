@@ -5,7 +5,6 @@ package kindcluster
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -34,7 +33,6 @@ func ownIdentity(image v1.Image, reference string) (v1.Image, error) {
 		return nil, err
 	}
 	config = config.DeepCopy()
-	config.Config.Labels = maps.Clone(config.Config.Labels)
 	if config.Config.Labels == nil {
 		config.Config.Labels = map[string]string{}
 	}
