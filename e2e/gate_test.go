@@ -110,7 +110,7 @@ func (g *gate) pulled(t *testing.T) {
 	hosts, err := os.ReadFile(filepath.Join(folder, registryHost(), "hosts.toml"))
 	must(t, err)
 	own := filepath.Join(folder, g.host)
-	must(t, os.Mkdir(own, 0o755))
+	must(t, os.MkdirAll(own, 0o755)) // a run that was killed may have left one of the same port
 	t.Cleanup(func() { _ = os.RemoveAll(own) })
 	must(t, os.WriteFile(filepath.Join(own, "hosts.toml"), hosts, 0o600))
 }
