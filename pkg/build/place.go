@@ -160,8 +160,8 @@ func (p place) call() (*client.Client, error) {
 		docker, err = client.New(options...)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the settings of its client for %s are wrong: %w: correct %s or DOCKER_API_VERSION", p,
-			err, p.wrong)
+		return nil, fmt.Errorf("the settings of its client for %s are wrong: %w: correct %s, its certificates or "+
+			"DOCKER_API_VERSION", p, err, p.wrong)
 	}
 	return docker, nil
 }

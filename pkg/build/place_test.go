@@ -81,6 +81,8 @@ func TestTheEngineOfDockersContext(t *testing.T) {
 	s.context("kube", `"kubernetes": {"Host": "https://k"}`)
 	s.context("odd", engineAt("nowhere"))
 	s.write("contexts/meta/"+idOf("torn")+"/meta.json", "{")
+	s.context("spoilt", engineAt(secure))
+	s.write("contexts/tls/"+idOf("spoilt")+"/docker/ca.pem", "none")
 	s.certify("certificates", own)
 	const config = "config.json"
 	for name, c := range map[string]struct {
@@ -121,7 +123,9 @@ func TestTheEngineOfDockersContext(t *testing.T) {
 		"a torn context": {env: map[string]string{"DOCKER_CONTEXT": "torn"}, err: `its context "torn" cannot be used: `},
 		"a context with an odd host": {env: map[string]string{"DOCKER_CONTEXT": "odd"},
 			err: "the settings of its client for nowhere of context \"odd\" are wrong: unable to parse docker host `nowhere`: " +
-				"correct DOCKER_CONTEXT or DOCKER_API_VERSION"},
+				"correct DOCKER_CONTEXT, its certificates or DOCKER_API_VERSION"},
+		"certificates that are none": {env: map[string]string{"DOCKER_CONTEXT": "spoilt"}, err: "of context \"spoilt\" are wrong: " +
+			"failed to retrieve context tls info: ca.pem seems invalid: correct DOCKER_CONTEXT, its certificates or"},
 		"an odd host": {env: map[string]string{"DOCKER_HOST": "gopher://h"},
 			err: "the settings of its client are wrong: invalid bind address format: gopher://h: correct DOCKER_HOST"},
 		"a torn configuration": {config: "{", err: "its configuration cannot be used: parsing config file (DIR/config.json): " +
