@@ -42,7 +42,11 @@ func has(text string, any ...string) bool {
 // quota or a LimitRange says what that is.
 func lower(said string) string {
 	scheduler := has(said, "Insufficient ")
-	if !scheduler && !has(said, "exceeded quota", "maximum ") {
+	_, quota, exceeded := strings.Cut(said, "exceeded quota: ")
+	switch {
+	case exceeded: // its name may be that of a resource
+		_, said, _ = strings.Cut(quota, "requested: ")
+	case !scheduler && !has(said, "maximum "):
 		return ""
 	}
 	var flags []string

@@ -153,12 +153,16 @@ func TestAnEvictionThatOnlyAnEventTells(t *testing.T) {
 	}
 }
 
-// A LimitRange may also want more of something than is asked for.
+// A LimitRange may also want more of something than is asked for, and the name of a
+// quota says nothing.
 func TestOnlyAMaximumIsAReasonToAskForLess(t *testing.T) {
 	t.Parallel()
 	for said, want := range map[string]string{
 		"maximum memory usage per Container is 1Gi, but limit is 4Gi":   ": lower --builder-memory",
 		"minimum memory usage per Container is 8Gi, but request is 1Gi": "",
+		"exceeded quota: mem-cpu-demo, requested: limits.memory=4Gi, used: limits.memory=0, " +
+			"limited: limits.memory=1Gi": ": lower --builder-memory",
+		"exceeded quota: cpu, requested: pods=1, used: pods=9, limited: pods=9": "",
 	} {
 		if got := lower(said); got != want {
 			t.Errorf("%s: got %q, want %q", said, got, want)
