@@ -170,7 +170,8 @@ func (p *plan) code(ctx context.Context, o *options, f *deployFlags) error {
 	if err := p.setVariables(o, config); err != nil {
 		return cause(f.inferenceConfig, err)
 	}
-	if e := config.Environment; e != nil {
+	// An image that a flag names, and not the variable, goes before the environment's.
+	if e := config.Environment; e != nil && f.environmentImage == o.Getenv("AML_ENVIRONMENT_IMAGE") {
 		if owned := e.Python.UserManagedDependencies; owned != nil && *owned && e.Docker.BaseImage != "" {
 			p.source.Environment = "" // it has everything, and is looked up as what others are built upon
 		}
