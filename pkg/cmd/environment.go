@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -173,6 +175,9 @@ func (e *environmentCommand) register(ctx context.Context, folder string) error 
 	files, read, err := e.readFolder(folder)
 	if err != nil {
 		return err
+	}
+	if keys := slices.Sorted(maps.Keys(read.Variables)); len(keys) > 0 {
+		e.tell("note: who can read the registry can read the variables of the environment: %s", strings.Join(keys, ", "))
 	}
 	wanted, err := environmentVersion(read.Name, read.Version)
 	if err != nil {

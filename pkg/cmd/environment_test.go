@@ -20,7 +20,11 @@ func (w *world) define(name string) {
 	w.t.Helper()
 	w.folder(name, "azureml_environment.json", `{"name": "`+name+`", "environmentVariables": {"LEVEL": "3"},
 		"docker": {"baseImage": "`+w.registry+`/environment:1"}, "python": {"userManagedDependencies": true}}`)
-	w.fine(w.run("environment", "register", "-d", name))
+	r := w.fine(w.run("environment", "register", "-d", name))
+	if want := "note: who can read the registry can read the variables of the environment: LEVEL\n"; r.err != want &&
+		!strings.HasSuffix(r.err, "\n"+want) {
+		w.t.Errorf("does not say %q: %s", want, r.err)
+	}
 }
 
 // at is when an environment was registered.
