@@ -4,7 +4,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +33,7 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 		if err := o.admitNamespace(ctx); err != nil {
 			return err
 		}
-		if nodes, err = o.nodesFor(cmp.Or(f.image, f.registry)); err != nil {
+		if nodes, err = o.nodesOf(ctx, p, f); err != nil {
 			return err
 		}
 	}
@@ -48,12 +47,12 @@ func (o *options) build(ctx context.Context, p *plan, f *deployFlags, dryRun rel
 			o.tell("note: the models stay mounted, over what the image has in %s: to have its own, give it with kubectl aml "+
 				"deploy", endpoint.ModelsRoot)
 		}
-		return nodes.loadFor(ctx, o, p, f, opts)
+		return nodes.loadFor(ctx, o, p, opts)
 	}
 	if err := o.pack(ctx, p, f, opts, dryRun != release.DryRunNone); err != nil {
 		return err
 	}
-	return nodes.loadFor(ctx, o, p, f, opts)
+	return nodes.loadFor(ctx, o, p, opts)
 }
 
 // admitNamespace refuses a namespace that is not there before anybody waits for an

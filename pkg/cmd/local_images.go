@@ -4,6 +4,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,8 @@ func (t *folderTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 type nodes struct {
 	clusters *kindcluster.Clusters
 	cluster  string
+	// around are the images of the endpoint's router and limiter.
+	around []string
 }
 
 // nodesFor finds the nodes of the cluster in use, for an image that is in the
@@ -100,7 +103,7 @@ func (o *options) nodesFor(where string) (*nodes, error) {
 	}
 	o.tell("image: no registry: images are in %s, and go from there into the nodes of kind cluster %s",
 		o.imageFolder(), name)
-	return &nodes{clusters, name}, nil
+	return &nodes{clusters: clusters, cluster: name}, nil
 }
 
 // load puts an image into all nodes that lack it.
@@ -125,17 +128,24 @@ func (n *nodes) load(ctx context.Context, o *options, ref string, access image.O
 	return nil
 }
 
+// nodesOf finds the nodes for a deployment, before anybody waits for its image. It
+// refuses what nodesFor and stayInNodes refuse.
+func (o *options) nodesOf(ctx context.Context, p *plan, f *deployFlags) (*nodes, error) {
+	n, err := o.nodesFor(cmp.Or(f.image, f.registry))
+	if err != nil || n == nil {
+		return nil, err
+	}
+	n.around, err = o.imagesAround(ctx, p, f)
+	return n, err
+}
+
 // loadFor puts the images in the folder that a deployment needs into the nodes: the
 // version's, and those of router and limiter, which kubelets may have swept away.
-func (n *nodes) loadFor(ctx context.Context, o *options, p *plan, f *deployFlags, access image.Options) error {
+func (n *nodes) loadFor(ctx context.Context, o *options, p *plan, access image.Options) error {
 	if n == nil {
 		return nil
 	}
-	around, err := o.imagesAround(ctx, p, f)
-	if err != nil {
-		return err
-	}
-	for _, ref := range append([]string{p.version.ModelImage, p.version.Image}, around...) {
+	for _, ref := range append([]string{p.version.ModelImage, p.version.Image}, n.around...) {
 		if !inFolder(ref) {
 			continue
 		}
