@@ -56,7 +56,8 @@ func (g *gathering) lists(of string) ([]SBOM, error) {
 		out = append(out, list)
 	}
 	if len(out) == 0 && len(without) > 0 {
-		without = []*image.NoSBOMError{{Image: of, Err: without[0].Err}}
+		why := max(0, slices.IndexFunc(without, func(e *image.NoSBOMError) bool { return e.Err != nil }))
+		without = []*image.NoSBOMError{{Image: of, Err: without[why].Err}}
 	} else { // some platforms have one
 		without = slices.DeleteFunc(without, func(e *image.NoSBOMError) bool { return e.Err == nil })
 	}

@@ -177,6 +177,24 @@ func TestWhatIsAttachedToAllPlatformsComesAlong(t *testing.T) {
 	}
 }
 
+// Of an image for several platforms that has no list it is told why, whichever of
+// them has something else.
+func TestWhyAllPlatformsHaveNoList(t *testing.T) {
+	t.Parallel()
+	for i, platform := range []string{"linux/amd64", "linux/arm64"} {
+		s := newShop(t)
+		both, children := s.pushIndex("both:1")
+		repository, _, _ := strings.Cut(both, "@")
+		m := listFor(s, children[i], "packages", image.SBOMType)
+		m.Layers = nil
+		s.put(repository, m, "{}")
+		g := must(Gather(t.Context(), s.courier(), []string{both}, AllPlatforms))
+		if len(g.Unlisted) != 1 || g.Unlisted[0].Image != both || g.Unlisted[0].Err == nil {
+			t.Errorf("%s: without a list: %v", platform, g.Unlisted)
+		}
+	}
+}
+
 // Lists of others are made to be as those of here; what is no list stays behind.
 func TestWhatOthersHaveAttached(t *testing.T) {
 	t.Parallel()
