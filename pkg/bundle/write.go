@@ -57,6 +57,8 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 	if err != nil {
 		return 0, unwritten(file, err)
 	}
+	// Until it has its name or is gone, nobody takes it for one that was left.
+	defer func() { _ = out.lock.Close() }()
 	w := &writing{ctx: ctx, courier: c, to: &sink{w: out},
 		progress: c.Meter("writing "+filepath.Base(file), total(pieces))}
 	err = w.all(index, pieces)
@@ -66,7 +68,7 @@ func Write(ctx context.Context, c *image.Courier, e Endpoint, file string, overw
 	if err == nil {
 		err = unwritten(file, out.Sync())
 	}
-	err = errors.Join(err, unwritten(file, out.Close()))
+	err = errors.Join(err, unwritten(file, out.File.Close()))
 	if err == nil {
 		err = appear(out.Name(), file, overwrite)
 	}
