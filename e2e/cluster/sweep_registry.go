@@ -32,8 +32,14 @@ const (
 	// lookForImages prints the runs that have images, and the tags older than a day.
 	lookForImages = `for run in ` + runsPath + `/` + runPrefix + `*; do [ ! -d "$run" ] || echo "$run"; done
 find . -ignore_readdir_race -path '*/_manifests/tags/*/current/link' -mmin +1440`
-	// lookForWriters prints a file that was written a moment ago.
-	lookForWriters = `find . -ignore_readdir_race -type f -newermt '15 seconds ago' -print -quit`
+	// waitForWriters waits until nothing was written for a moment. If that takes too
+	// long, it prints a file that was.
+	waitForWriters = `for second in $(seq 30); do
+  written=$(find . -ignore_readdir_race -type f -newermt '15 seconds ago' -print -quit)
+  [ -n "$written" ] || exit 0
+  sleep 1
+done
+echo "$written"`
 )
 
 // sweepRegistry deletes the images of runs that are over, and those of the cluster's
@@ -238,18 +244,11 @@ func (s *session) collect(ctx context.Context) error {
 	if _, err := os.Stat(s.garbage()); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	var failed error
-	busy := poll(ctx, 30*time.Second, func(context.Context) error {
-		var written string
-		if written, failed = s.onDisk(ctx, lookForWriters); written != "" {
-			return fmt.Errorf("%s was just written", written)
-		}
-		return nil
-	})
-	if failed != nil {
-		return failed
+	written, err := s.onDisk(ctx, waitForWriters)
+	if err != nil {
+		return err
 	}
-	if busy != nil {
+	if written != "" {
 		s.store.Say("registry %s … in use, gives room back another time", s.registryHost())
 		return nil
 	}
