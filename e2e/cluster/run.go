@@ -44,8 +44,9 @@ type Run struct {
 
 // Begin makes sure that the cluster runs, takes away what is left of runs that are
 // over, and begins another one. It is under way until End, or until the process ends.
-// While another run is, or somebody pushes, the registry keeps the layers that nothing
-// refers to any more: a later run deletes them.
+// While another run is, the registry keeps the cluster's images that were replaced, and
+// then, or while somebody pushes, the layers that nothing refers to any more: a later
+// run deletes them.
 func Begin(ctx context.Context, opts Options) (*Run, error) {
 	s, err := open(ctx, opts)
 	if err != nil {

@@ -43,9 +43,8 @@ echo "$written"`
 )
 
 // sweepRegistry deletes the images of runs that are over, and those of the cluster's
-// own that were replaced and that nothing in the cluster names, unless another run is
-// under way, which may name them. The layers that then belong to no image go when
-// nobody pushes. All other images stay.
+// own that were replaced and that nothing in the cluster names. The layers that then
+// belong to no image go when nobody pushes. All other images stay.
 func (s *session) sweepRegistry(ctx context.Context, c *Cluster, others runs) (gone, error) {
 	g := gone{runs: others, images: map[string]bool{}}
 	found, err := s.onDisk(ctx, lookForImages)
@@ -57,9 +56,6 @@ func (s *session) sweepRegistry(ctx context.Context, c *Cluster, others runs) (g
 		return g, err
 	}
 	folders, tags := toDelete(found, others, own)
-	if len(others) > 0 {
-		tags = nil
-	}
 	if len(folders)+len(tags) > 0 {
 		// The next run knows of it if this one is cut off.
 		if err := os.WriteFile(s.garbage(), nil, 0o600); err != nil {
@@ -105,7 +101,8 @@ func (s *session) ownImages() ([]recipe.Image, error) {
 }
 
 // toDelete are, of what lookForImages found, the folders of runs that are over and
-// the tags, REPOSITORY:TAG, that images of ours no longer have.
+// the tags, REPOSITORY:TAG, that images of ours no longer have; none of these while
+// another run is under way, which may name them.
 func toDelete(found string, others runs, own []recipe.Image) (folders, tags []string) {
 	current := map[string]recipe.Image{}
 	for _, made := range own {
@@ -121,7 +118,7 @@ func toDelete(found string, others runs, own []recipe.Image) (folders, tags []st
 		}
 		repository, tag, _ := strings.Cut(strings.TrimPrefix(line, "./"), "/_manifests/tags/")
 		tag = strings.TrimSuffix(tag, "/current/link")
-		if made, ours := current[repository]; ours && tag != made.Key && tag != made.Tag {
+		if made, ours := current[repository]; ours && len(others) == 0 && tag != made.Key && tag != made.Tag {
 			tags = append(tags, repository+":"+tag)
 		}
 	}

@@ -18,7 +18,8 @@ import (
 )
 
 // Of the registry's repositories only those of runs that are over go, and of the
-// cluster's own images only what newer ones have replaced.
+// cluster's own images only what newer ones have replaced, and that if no run may
+// name it.
 func TestToDelete(t *testing.T) {
 	const found = `e2e/aml-run-aaaaaaaa
 e2e/aml-run-cccccccc
@@ -31,9 +32,13 @@ e2e/aml-run-cccccccc
 ./e2e/aml-run-cccccccc/models/m/_manifests/tags/1/current/link
 `
 	own := []recipe.Image{{Repository: "aml/router", Key: "now"}, {Repository: "kube-proxy", Key: "now", Tag: "v1.37.0"}}
-	folders, tags := toDelete(found, runs{thisRun}, own)
-	if !slices.Equal(folders, []string{"e2e/aml-run-cccccccc"}) || !slices.Equal(tags, []string{"aml/router:before", "kube-proxy:before"}) {
+	both := []string{"e2e/" + thisRun, "e2e/" + overRun}
+	folders, tags := toDelete(found, nil, own)
+	if !slices.Equal(folders, both) || !slices.Equal(tags, []string{"aml/router:before", "kube-proxy:before"}) {
 		t.Errorf("to delete are %v and %v", folders, tags)
+	}
+	if folders, tags = toDelete(found, runs{thisRun}, own); !slices.Equal(folders, both[1:]) || len(tags) > 0 {
+		t.Errorf("beside another run %v and %v are to be deleted", folders, tags)
 	}
 	if folders, tags = toDelete("", nil, own); len(folders)+len(tags) > 0 {
 		t.Errorf("of nothing %v and %v are to be deleted", folders, tags)
