@@ -193,7 +193,10 @@ func (e *environmentCommand) register(ctx context.Context, folder string) error 
 		e.tell("note: version %q of the folder is taken, or no whole number of up to 9 digits: the environment is registered "+
 			"as %s", read.Version, made.ID)
 	}
-	return e.reply(made)
+	if err := e.reply(made); err != nil {
+		return fmt.Errorf("environment %s is registered, but %w", made.ID, err)
+	}
+	return nil
 }
 
 // readFolder reads an environment and refuses one that could not be built, or whose

@@ -199,6 +199,11 @@ func TestWhatIsWrongWithEnvironmentsIsTold(t *testing.T) {
 			t.Errorf("exit code %d, does not say %q:\n%s", r.code, want, r.err)
 		}
 	}
+	r = w.run("environment", "register", "-d", "sky", "-t", "nowhere/made.json")
+	if want := "error: environment sky:2 is registered, but the metadata file cannot be written: "; r.code != 1 ||
+		!strings.Contains(r.err, want) {
+		t.Errorf("exit code %d, does not say %q:\n%s", r.code, want, r.err)
+	}
 	r = w.run("validate", "--inference-config", "named.json", "--offline")
 	if want := "note: environment \"AzureML-Minimal\" was not looked up\n"; r.code != 0 || !strings.Contains(r.err, want) {
 		t.Errorf("validate --offline: exit code %d\n%s", r.code, r.err)
