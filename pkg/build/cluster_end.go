@@ -174,5 +174,5 @@ func causeOfAll(pod *corev1.Pod, name string, err error) (cause string, certain 
 	oom := slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
 		return c.State.Terminated != nil && c.State.Terminated.Reason == oomKilled
 	})
-	return cause, pod.Status.Reason != "" || oom
+	return cause, cause != "" && (pod.Status.Reason != "" || oom)
 }

@@ -94,16 +94,18 @@ func TestAnEndedQuestionIsNoAPIServerThatIsAway(t *testing.T) {
 func TestTheCauseComesAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	broke := status.Error(codes.Unavailable, "the connection broke")
-	killed := over("OOMKilled", sigkill, "")
+	killed, lost := over("OOMKilled", sigkill, ""), answering()
+	lost.Reason = "NodeLost"
 	for name, test := range map[string]struct {
 		err          error
 		before, then corev1.PodStatus
 		after        int
 		want         string
 	}{
-		"a moment later": {broke, answering(), killed, 3, "it was killed for using more memory than its 4Gi"},
-		"never":          {broke, answering(), killed, 1000, broke.Error()},
-		"of no interest": {errors.New("no such image"), answering(), killed, 3, "no such image"},
+		"a moment later":           {broke, answering(), killed, 3, "it was killed for using more memory than its 4Gi"},
+		"never":                    {broke, answering(), killed, 1000, broke.Error()},
+		"of a node that is silent": {broke, lost, killed, 1000, broke.Error()},
+		"of no interest":           {errors.New("no such image"), answering(), killed, 3, "no such image"},
 		"of the pod, after that of its container": {broke, over("Completed", 0, ""), evicted("Pod ephemeral local storage usage exceeds " +
 			"the total limit of containers 50Gi. "), 3, "more than the 50Gi of disk"},
 		"told to end":           {broke, over("Error", sigterm, ""), killed, 1000, "it was told to end"},
