@@ -135,7 +135,11 @@ func TestWhatIsReplacedIsNotReadForWhatIsInForce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, action := range w.cluster.Clientset.Actions() {
+	actions := w.cluster.Clientset.Actions()
+	if got := len(actions); got != 2 {
+		t.Errorf("asks %d times, want 2", got)
+	}
+	for _, action := range actions {
 		selector := action.(clienttesting.ListAction).GetListRestrictions().Labels.String()
 		if want := "name=iris,owner=helm,status!=superseded"; selector != want {
 			t.Errorf("reads %s, want %s", selector, want)
