@@ -127,8 +127,8 @@ func (w *waiter) look(ctx context.Context) (bool, error) {
 
 // rest returns when it is time for the next look, or ctx ends: a second after a
 // look or the first sight of a failure, or when something has changed. At least as
-// much time passes as the look took, so that many changes do not become one long
-// question.
+// much time passes as the look took, or a second, so that many changes do not become
+// one long question.
 func (w *waiter) rest(ctx context.Context, took time.Duration) {
 	w.changes.follow(ctx)
 	due := lookEvery
