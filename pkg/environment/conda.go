@@ -78,7 +78,7 @@ func parseChannel(s string) (text, wrong string) {
 // ofPip tells of a text that pip takes and conda does not.
 func ofPip(s, attributes string) bool {
 	extras, _, _ := strings.Cut(attributes, "]")
-	return strings.HasPrefix(s, "-") || isURL.MatchString(s) || strings.ContainsAny(s+attributes, ";@") ||
+	return strings.HasPrefix(s, "-") || isURL.MatchString(s) || strings.ContainsAny(s, ";@") ||
 		extras != "" && !strings.Contains(extras, "=")
 }
 
