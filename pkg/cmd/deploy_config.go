@@ -166,15 +166,9 @@ func (p *plan) code(ctx context.Context, o *options, f *deployFlags) error {
 		return err
 	}
 	p.version.EntryScript, p.version.SourceDirectory = code.EntryScript, code.SourceDirectory
-	p.source.Code, p.source.Environment = code, f.environmentImage
+	p.source.Code, p.source.Environment = code, o.standsFor(config.Environment, &f.sourceFlags)
 	if err := p.setVariables(o, config); err != nil {
 		return cause(f.inferenceConfig, err)
-	}
-	// An image that a flag names, and not the variable, goes before the environment's.
-	if e := config.Environment; e != nil && f.environmentImage == o.Getenv("AML_ENVIRONMENT_IMAGE") {
-		if owned := e.Python.UserManagedDependencies; owned != nil && *owned && e.Docker.BaseImage != "" {
-			p.source.Environment = "" // it has everything, and is looked up as what others are built upon
-		}
 	}
 	if f.image == "" && p.source.Environment == "" && !f.unread {
 		made, findings := environmentOf(config, code)

@@ -82,6 +82,9 @@ func (o *options) registeredEnvironment(
 	stand := cmp.Or(f.image, f.environmentImage)
 	switch absent := !unanswered(err); {
 	case err == nil:
+		if used := cmp.Or(f.image, o.standsFor(&read, f)); used != "" {
+			o.tell("note: image %s is used, and of environment %q the variables", used, name)
+		}
 		found = config.UseRegistered(&read, found)
 		return append(found, told...)
 	case absent && stand != "":
@@ -100,6 +103,19 @@ func (o *options) registeredEnvironment(
 		return append(config.UseRegistered(nil, found), wrong)
 	}
 	return append(found, amlv1.Finding{Field: "--environment-name", Message: err.Error()})
+}
+
+// standsFor is the image that is taken in place of an environment; empty is none. One
+// that has everything goes before the variable's, and is looked up as what others are
+// built upon. A flag goes before both.
+func (o *options) standsFor(e *amlv1.Environment, f *sourceFlags) string {
+	if e == nil || f.environmentImage != o.Getenv("AML_ENVIRONMENT_IMAGE") {
+		return f.environmentImage
+	}
+	if owned := e.Python.UserManagedDependencies; owned != nil && *owned && e.Docker.BaseImage != "" {
+		return ""
+	}
+	return f.environmentImage
 }
 
 // unanswered tells of an error that leaves open whether an environment is there. Some

@@ -130,11 +130,15 @@ func TestARegisteredEnvironmentIsTaken(t *testing.T) {
 	// An image in its place has the packages, and the variables are the environment's.
 	w.push("environment:2")
 	stand := []string{"--entry-script", "score.py", "-e", "rain", "--environment-image", w.registry + "/environment:2"}
-	w.fine(w.run(append([]string{"deploy", "sky-two", "--wait=false"}, stand...)...))
+	r := w.fine(w.run(append([]string{"deploy", "sky-two", "--wait=false"}, stand...)...))
+	if want := "note: image REGISTRY/environment:2 is used, and of environment \"rain\" the variables\n"; !strings.Contains(
+		w.plain(r.err), want) {
+		t.Errorf("does not say %q: %s", want, r.err)
+	}
 	if values := w.values("sky-two"); !strings.Contains(values, `LEVEL: "3"`) {
 		t.Errorf("without its variables:\n%s", values)
 	}
-	r := w.run(append([]string{"model", "package", "-m", "model.txt", "--query", "environment", "-o", "tsv"}, stand...)...)
+	r = w.run(append([]string{"model", "package", "-m", "model.txt", "--query", "environment", "-o", "tsv"}, stand...)...)
 	if !strings.Contains(r.out, w.registry+"/environment:2") {
 		t.Errorf("another image: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
