@@ -95,7 +95,11 @@ func (r *environmentRef) add(c *cobra.Command, e *environmentCommand) {
 	short(c, "version", "v")
 	names := e.completeEnvironments(&e.registryFlags)
 	_ = c.RegisterFlagCompletionFunc("name", names) // the only error is a second one
-	_ = c.RegisterFlagCompletionFunc("version", e.completeEnvironmentVersions(&e.registryFlags, &r.name))
+	_ = c.RegisterFlagCompletionFunc("version",
+		func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			name := strings.Join(append(args, r.name), "")
+			return e.completeEnvironmentVersions(&e.registryFlags, &name)(c, args, typed)
+		})
 	c.ValidArgsFunction = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp

@@ -196,6 +196,7 @@ func TestModelsAreCompleted(t *testing.T) {
 		"environment show ":                               "rain\nsky\n:4\n",
 		"environment show sky ":                           ":4\n",
 		"environment download -n sky --version ":          "1\n2\n:36\n",
+		"environment show sky --version ":                 "1\n2\n:36\n",
 		"environment list -n ":                            "rain\nsky\n:4\n",
 		"environment register -d ":                        ":16\n",
 	} {
