@@ -194,8 +194,8 @@ func (e *environmentCommand) register(ctx context.Context, folder string) error 
 		return err
 	}
 	if read.Version != "" && read.Version != strconv.Itoa(made.Version) {
-		e.tell("note: version %q of the folder is taken, or no whole number of up to 9 digits: the environment is registered "+
-			"as %s", read.Version, made.ID)
+		e.tell("note: version %q of the folder is taken, or no whole number of up to 9 digits: the environment is "+
+			"registered as %s", read.Version, made.ID)
 	}
 	if err := e.reply(made); err != nil {
 		return fmt.Errorf("environment %s is registered, but %w", made.ID, err)
