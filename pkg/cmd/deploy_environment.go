@@ -96,7 +96,7 @@ func (o *options) registeredEnvironment(
 	}
 	if errors.As(err, new(*image.NoEnvironmentError)) {
 		err = fmt.Errorf("%w: register it with kubectl aml environment register, give its folder with "+
-			"--environment-directory, or an image that has everything with --environment-image", err)
+			"--environment-directory, or deploy with --environment-image and an image that has everything", err)
 	}
 	if _, _, file := config.Reference(); file {
 		wrong := config.Places().Finding("environment", err.Error())

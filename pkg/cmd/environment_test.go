@@ -156,7 +156,7 @@ func TestWhatIsWrongWithEnvironmentsIsTold(t *testing.T) {
 		"username": "u", "password": "geheim"}}, "python": {"condaDependencies": {"dependencies": ["a b c[", {"pip": ["-x"]}]}}}`)
 	w.folder("empty", "score.py", "")
 	const register = ": register it with kubectl aml environment register, give its folder with --environment-directory, or " +
-		"an image that has everything with --environment-image"
+		"deploy with --environment-image and an image that has everything"
 	const both = "runtime: cannot be given together with an environment: move it into the environment and remove it here"
 	for name, c := range map[string]struct {
 		command string
