@@ -17,6 +17,8 @@ call() {
         -H "Authorization: Bearer $1" -H 'Content-Type: application/json' -d '{"text": "a fine day"}' "$uri"
     cat answer.txt && echo
 }
+# The nodes open the port of a new endpoint within a second or two.
+curl -sS --max-time 30 --retry 10 --retry-delay 1 --retry-connrefused -o answer.txt "$uri"
 call "$key"
 az ml service run -n moods -d '{"text": "a fine day"}'
 
